@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The peer libuv: callbacks only, so it has no tasks
+ *
+ * call_soon is an idle handle that is started and stops itself. Delays are
+ * rounded up to libuv's milliseconds. The echo tries to write at once and
+ * queues only what the socket did not take.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "peer.h"
+
+static uv_loop_t loop;
+static long calls;
+
+/* call_soon */
+
+static void on_idle(uv_idle_t *idle)
+{
+    calls++;
+    uv_idle_stop(idle);
+}
+
+static double call_soon(long n)
+{
+    uv_idle_t *batch = peer_alloc(PEER_BATCH, sizeof *batch);
+    long rounds = n / PEER_BATCH;
+    int64_t start;
+
+    for (long i = 0; i < PEER_BATCH; i++)
+        uv_idle_init(&loop, &batch[i]);
+    start = peer_cpu_ns();
+    for (long round = 0; round < rounds; round++) {
+        for (long i = 0; i < PEER_BATCH; i++)
+            uv_idle_start(&batch[i], on_idle);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    peer_check(calls == rounds * PEER_BATCH, "a callback did not run");
+    return peer_ns_per_op(start, calls);
+}
+
+/* Timers */
+
+static void on_timer(uv_timer_t *timer)
+{
+    (void)timer;
+    calls++;
+}
+
+static uv_timer_t *new_timers(long n)
+{
+    uv_timer_t *timers = peer_alloc(n, sizeof *timers);
+
+    for (long i = 0; i < n; i++)
+        uv_timer_init(&loop, &timers[i]);
+    uv_update_time(&loop);
+    return timers;
+}
+
+static void arm(uv_timer_t *timers, const int64_t *delays, long n)
+{
+    for (long i = 0; i < n; i++) {
+        int64_t ms = (delays[i] + PEER_NS_PER_MS - 1) / PEER_NS_PER_MS;
+
+        uv_timer_start(&timers[i], on_timer, (uint64_t)ms, 0);
+    }
+}
+
+static double timer_arm(long n)
+{
+    uv_timer_t *timers = new_timers(n);
+    int64_t *delays = peer_delays(n, PEER_FAR_FROM, PEER_FAR_SPAN);
+    int64_t start = peer_cpu_ns();
+
+    arm(timers, delays, n);
+    return peer_ns_per_op(start, n);
+}
+
+static double timer_cancel(long n)
+{
+    uv_timer_t *timers = new_timers(n);
+    int64_t *delays = peer_delays(n, PEER_FAR_FROM, PEER_FAR_SPAN);
+    long *order = peer_order(n);
+    int64_t start;
+
+    arm(timers, delays, n);
+    start = peer_cpu_ns();
+    for (long i = 0; i < n; i++)
+        uv_timer_stop(&timers[order[i]]);
+    return peer_ns_per_op(start, n);
+}
+
+static double timer_fire(long n)
+{
+    uv_timer_t *timers = new_timers(n);
+    int64_t *delays = peer_delays(n, PEER_NEAR_FROM, PEER_NEAR_SPAN);
+    int64_t start;
+
+    arm(timers, delays, n);
+    peer_sleep_until(peer_wall_ns() + PEER_ALL_DUE);
+    start = peer_cpu_ns();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    peer_check(calls == n, "a timer did not fire");
+    return peer_ns_per_op(start, n);
+}
+
+static double timer_churn(long n)
+{
+    uv_timer_t *timers = new_timers(PEER_CHURN);
+    int64_t *delays = peer_delays(PEER_CHURN, PEER_FAR_FROM, PEER_FAR_SPAN);
+    int64_t start;
+
+    arm(timers, delays, PEER_CHURN);
+    start = peer_cpu_ns();
+    for (long i = 0; i < n; i++) {
+        if (i % PEER_TURN == 0)
+            uv_update_time(&loop);
+        uv_timer_start(&timers[i % PEER_CHURN], on_timer, PEER_TIMEOUT_S * 1000,
+                       0);
+    }
+    return peer_ns_per_op(start, n);
+}
+
+/* echo */
+
+struct pending {
+    uv_write_t write;
+    char bytes[];
+};
+
+static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+    static char buffer[65536];
+
+    (void)handle, (void)hint;
+    *buf = uv_buf_init(buffer, sizeof buffer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    free(write);
+}
+
+static void write_later(uv_stream_t *stream, const char *bytes, size_t length)
+{
+    struct pending *pending = malloc(sizeof *pending + length);
+    uv_buf_t buf;
+
+    peer_check(pending != NULL, "out of memory");
+    memcpy(pending->bytes, bytes, length);
+    buf = uv_buf_init(pending->bytes, (unsigned)length);
+    uv_write(&pending->write, stream, &buf, 1, on_written);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    uv_buf_t out;
+    int sent;
+
+    if (got < 0) {
+        uv_close((uv_handle_t *)stream, on_closed);
+        return;
+    }
+    out = uv_buf_init(buf->base, (unsigned)got);
+    sent = got == 0 ? 0 : uv_try_write(stream, &out, 1);
+    sent = sent < 0 ? 0 : sent;
+    if (sent < got)
+        write_later(stream, buf->base + sent, (size_t)(got - sent));
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+    uv_tcp_t *tcp = peer_alloc(1, sizeof *tcp);
+
+    peer_check(status == 0, "accept failed");
+    uv_tcp_init(&loop, tcp);
+    uv_accept(server, (uv_stream_t *)tcp);
+    uv_tcp_nodelay(tcp, 1);
+    uv_read_start((uv_stream_t *)tcp, on_alloc, on_read);
+}
+
+static void echo(int port)
+{
+    uv_tcp_t server;
+
+    uv_tcp_init(&loop, &server);
+    uv_tcp_open(&server, peer_listen(port));
+    uv_listen((uv_stream_t *)&server, 1024, on_connection);
+    uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct peer_work works[] = {
+        {"call_soon", call_soon, 50000000},
+        {"timer_arm", timer_arm, PEER_MILLION},
+        {"timer_cancel", timer_cancel, PEER_MILLION},
+        {"timer_fire", timer_fire, PEER_MILLION},
+        {"timer_churn", timer_churn, 5000000},
+        {NULL, NULL, 0},
+    };
+
+    uv_loop_init(&loop);
+    return peer_main(argc, argv, works, echo);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all the C peers share: see peer.h
+ */
+#define _GNU_SOURCE
+#include "peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * PEER_NS_PER_S + now.tv_nsec;
+}
+
+int64_t peer_cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t peer_wall_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+double peer_ns_per_op(int64_t cpu_start, long n)
+{
+    return (double)(peer_cpu_ns() - cpu_start) / (double)n;
+}
+
+static uint64_t xorshift(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+int64_t *peer_delays(long n, int64_t from, int64_t span)
+{
+    int64_t *delays = peer_alloc(n, sizeof *delays);
+    uint64_t dice = 88172645463325252u;
+
+    for (long i = 0; i < n; i++)
+        delays[i] = from + (int64_t)(xorshift(&dice) % (uint64_t)span);
+    return delays;
+}
+
+long *peer_order(long n)
+{
+    long *order = peer_alloc(n, sizeof *order);
+    uint64_t dice = 2463534242u;
+
+    for (long i = 0; i < n; i++) {
+        long j = (long)(xorshift(&dice) % (uint64_t)(i + 1));
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
+void peer_sleep_until(int64_t wall)
+{
+    struct timespec until = {.tv_sec = wall / PEER_NS_PER_S,
+                             .tv_nsec = wall % PEER_NS_PER_S};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0)
+        continue;
+}
+
+size_t peer_resident(void)
+{
+    size_t pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+
+    peer_check(statm != NULL, "cannot open /proc/self/statm");
+    peer_check(fscanf(statm, "%*u %zu", &pages) == 1, "cannot read statm");
+    fclose(statm);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void *peer_alloc(long n, size_t size)
+{
+    void *memory = malloc((size_t)n * size);
+
+    peer_check(memory != NULL, "out of memory");
+    return memset(memory, 0, (size_t)n * size);
+}
+
+void peer_check(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+}
+
+int peer_listen(int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    peer_check(fd >= 0, "no socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    peer_check(bind(fd, (struct sockaddr *)&at, sizeof at) == 0, "bind failed");
+    peer_check(listen(fd, SOMAXCONN) == 0, "listen failed");
+    return fd;
+}
+
+int peer_main(int argc, char **argv, const struct peer_work *works,
+              void (*echo)(int port))
+{
+    long n = argc > 2 ? atol(argv[2]) : 0;
+
+    if (argc < 2 || argc > 3 || n < 0) {
+        fprintf(stderr, "usage: %s WORK [N] | echo PORT\n", argv[0]);
+        return 2;
+    }
+    if (echo != NULL && strcmp(argv[1], "echo") == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        echo((int)n);
+        return 0;
+    }
+    for (; works->name != NULL; works++) {
+        if (strcmp(works->name, argv[1]) == 0) {
+            printf("%s %.3f\n", works->name, works->run(n > 0 ? n : works->n));
+            fflush(stdout);
+            _exit(0); /* whatever still sleeps is not waited for */
+        }
+    }
+    printf("%s unsupported\n", argv[1]);
+    return PEER_UNSUPPORTED;
+}

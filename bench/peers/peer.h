@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all the C peers share: the command line, the clock, the dice
+ *
+ * A peer is a table of works and an echo server. `PROG WORK [N]` looks WORK
+ * up, runs it for N operations and prints the figure that it returns: CPU
+ * nanoseconds an operation, set-up and tear-down left out. What a peer has not
+ * is not in its table, and is answered with "unsupported" and status 3.
+ *
+ * The timers' deadlines come from one fixed seed, so that every peer is given
+ * the same ones, in the same order.
+ */
+#ifndef BENCH_PEER_H
+#define BENCH_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PEER_UNSUPPORTED = 3, /* exit status */
+    PEER_BATCH = 1000,    /* callbacks a turn of call_soon, tasks alive */
+    PEER_CHURN = 10000,   /* timers alive while one after another moves */
+    PEER_TURN = 100,      /* of those, how many move between clock reads */
+    PEER_TIMEOUT_S = 60,  /* how far ahead they move */
+    PEER_MILLION = 1000000,
+    PEER_SLEEPERS = 100000,
+};
+
+#define PEER_NS_PER_MS INT64_C(1000000)
+#define PEER_NS_PER_S INT64_C(1000000000)
+
+/* Timers that are armed and cancelled: due in 1 to 1000 s. */
+#define PEER_FAR_FROM (1 * PEER_NS_PER_S)
+#define PEER_FAR_SPAN (999 * PEER_NS_PER_S)
+
+/*
+ * Timers that fire: due in 1 to 51 ms. All are armed, then the thread sleeps
+ * until the last is due, and only then the clock starts and the loop runs: the
+ * figure is the firing alone, without wake-ups in between.
+ */
+#define PEER_NEAR_FROM (1 * PEER_NS_PER_MS)
+#define PEER_NEAR_SPAN (50 * PEER_NS_PER_MS)
+#define PEER_ALL_DUE (60 * PEER_NS_PER_MS)
+
+struct peer_work {
+    const char *name;
+    double (*run)(long n);
+    long n; /* when the command line gives none */
+};
+
+/* `works` ends with an empty row. `echo` serves until SIGTERM. */
+int peer_main(int argc, char **argv, const struct peer_work *works,
+              void (*echo)(int port));
+
+int64_t peer_cpu_ns(void);  /* CPU time of this process */
+int64_t peer_wall_ns(void); /* monotonic */
+double peer_ns_per_op(int64_t cpu_start, long n);
+
+/* `n` delays in [from, from + span) nanoseconds; free() them. */
+int64_t *peer_delays(long n, int64_t from, int64_t span);
+
+/* 0 to n - 1, shuffled; free() it. */
+long *peer_order(long n);
+
+/* Sleeps, without spinning, until `wall` on the monotonic clock. */
+void peer_sleep_until(int64_t wall);
+
+/* Resident bytes of this process. */
+size_t peer_resident(void);
+
+/* Zeroed and touched, or the program ends. */
+void *peer_alloc(long n, size_t size);
+
+/* Ends the program when `ok` is false: a figure must never be of work undone */
+void peer_check(bool ok, const char *what);
+
+/* A non-blocking listening socket on 127.0.0.1, or the program ends. */
+int peer_listen(int port);
+
+#endif

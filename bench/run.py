@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+Runs the benchmark: every row, for every program, in turns
+
+    run.py --build BUILD_DIR [--rounds N] [--quick] [row ...]
+    run.py --build BUILD_DIR [--update] instructions
+
+In each round every program runs once, one after the other, so a slow minute
+of the machine strikes all of them; every other round goes backwards. README.md says how to read the table. The
+status is 0 whether or not rota wins: only a program that fails, or a count of
+instructions that grew, makes it 1.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+import instructions
+import servers
+from programs import FAILED, all_programs, run_work
+from table import Row, Target, print_head, print_missing, print_row
+
+WORKS = {  # work: (unit, what rota must reach)
+    "switch": ("ns", 3.5),
+    "yield2": ("ns", 10),
+    "yield1000": ("ns", 14),
+    "spawn1": ("ns", 45),
+    "spawn1000": ("ns", 70),
+    "call_soon": ("ns", 6),
+    "timer_arm": ("ns", 22),
+    "timer_cancel": ("ns", 25),
+    "timer_fire": ("ns", 200),
+    "timer_churn": ("ns", 20),
+    "rss": ("bytes", 4400),
+    "million": ("bytes", 4400),
+}
+ECHOES = {
+    f"echo-{connections}x{size}": (connections, size)
+    for connections in (1, 50, 500)
+    for size in (64, 1024, 16384)
+}
+SYSCALLS = {"syscalls-1": (1, 3.0), "syscalls-50": (50, 2.1)}
+ALL = [*WORKS, *ECHOES, *SYSCALLS]
+
+
+class Bench:
+    """What all the measurements of one run share."""
+
+    def __init__(self, build, rounds, seconds):
+        self.build, self.rounds, self.seconds = build, rounds, seconds
+        self.programs = all_programs(build)
+
+    def interleave(self, rows, measure):
+        """Fills the rows: measure(program) gives one figure for each."""
+        for turn in range(self.rounds):
+            for program in self.programs[:: -1 if turn % 2 else 1]:
+                for row, figure in zip(rows, measure(program)):
+                    row.add(program.name, figure)
+        return rows
+
+    def work(self, name):
+        unit, bound = WORKS[name]
+        row = Row(f"{name}, {unit}", Target(at_most=bound))
+        return self.interleave([row], lambda p: [run_work(p, name)])
+
+    def echo(self, name):
+        connections, size = ECHOES[name]
+        rate_target = Target(at_least=0.98, of_limit=True)
+        cpu_target = Target(at_most=1.05, of_limit=True)
+        rate = Row(
+            f"{name}, req/s",
+            rate_target if connections == 50 else None,
+            more_is_better=True,
+        )
+        cpu = Row("  CPU ns a request", cpu_target if connections == 1 else None)
+        return self.interleave(
+            [rate, cpu],
+            lambda p: servers.echo(self.build, p, connections, size, self.seconds),
+        )
+
+    def syscalls(self, name):
+        connections, bound = SYSCALLS[name]
+        row = Row(f"{name}, a request", Target(at_most=bound))
+        return self.interleave(
+            [row],
+            lambda p: servers.syscalls(self.build, p, connections, self.seconds),
+        )
+
+    def measure(self, name):
+        if name in WORKS:
+            return self.work(name)
+        return self.echo(name) if name in ECHOES else self.syscalls(name)
+
+
+def expand(names):
+    """`echo` and `syscalls` stand for all the rows that begin so."""
+    wanted = []
+    for name in names:
+        rows = [row for row in ALL if row == name or row.startswith(name + "-")]
+        if not rows:
+            sys.exit(f"run.py: no row {name}; rows: {' '.join(ALL)} instructions")
+        wanted += rows
+    return wanted
+
+
+def build_type(build):
+    path = os.path.join(build, "meson-info", "intro-buildoptions.json")
+    try:
+        with open(path) as file:
+            options = {option["name"]: option["value"] for option in json.load(file)}
+    except FileNotFoundError:
+        return "unknown"
+    return options["buildtype"]
+
+
+def run_table(build, names, rounds, seconds):
+    """Measures and prints; returns whether every program did its work."""
+    bench = Bench(build, rounds, seconds)
+    print(f"build type {build_type(build)}, {rounds} rounds, medians")
+    print_missing(bench.programs)
+    print_head(bench.programs)
+    failures = 0
+    for name in names:
+        for row in bench.measure(name):
+            print_row(row, bench.programs)
+            failures += sum(row.word(p.name) == FAILED for p in bench.programs)
+        sys.stdout.flush()
+    return failures == 0
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="rota's benchmark")
+    parser.add_argument("--build", required=True, help="the build directory")
+    parser.add_argument("--rounds", type=int, help="runs of each program (5)")
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--update", action="store_true", help="keep instructions")
+    parser.add_argument("row", nargs="*", help=f"{' '.join(ALL)} instructions")
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
+    well = True
+    names = [name for name in args.row if name != "instructions"]
+    if names or not args.row:
+        rounds = args.rounds or (1 if args.quick else 5)
+        seconds = 0.3 if args.quick else 1.0
+        rows = expand(names) if names else ALL
+        well = run_table(args.build, rows, rounds, seconds)
+    if "instructions" in args.row:
+        well = instructions.run(args.build, args.update) and well
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

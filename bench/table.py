@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""
+The table: two lines a row, the figures and the ratios
+
+A figure is the median of its rounds. A ratio is the median of the rounds'
+ratios, each between two runs that stood next to each other, and above 1 it
+says by how much rota is ahead, whichever way the figure counts.
+"""
+
+from statistics import median
+
+from programs import MISSING
+
+WIDE, NARROW, TARGET = 21, 10, 13
+
+
+class Target:
+    """`at most 3.5`, or, with `of_limit`, of the ratio to the bare limit."""
+
+    def __init__(self, at_most=None, at_least=None, of_limit=False):
+        self.at_most, self.at_least, self.of_limit = at_most, at_least, of_limit
+
+    def __str__(self):
+        sign = "<=" if self.at_least is None else ">="
+        bound = self.at_most if self.at_least is None else self.at_least
+        return f"{sign}{bound:,}" + (" limit" if self.of_limit else "")
+
+    def met(self, value):
+        """Judges by the digits that the table shows."""
+        value = round(value, 2)
+        if self.at_least is None:
+            return value <= self.at_most
+        return value >= self.at_least
+
+
+class Row:
+    def __init__(self, label, target=None, more_is_better=False):
+        self.label, self.target = label, target
+        self.more_is_better = more_is_better
+        self.rounds = {}  # program's name -> figures, or words, a round each
+
+    def add(self, name, figure):
+        self.rounds.setdefault(name, []).append(figure)
+
+    def word(self, name):
+        """Why there is no figure, or None: one failure spoils the median."""
+        words = [x for x in self.rounds[name] if isinstance(x, str)]
+        return words[0] if words else None
+
+    def quotients(self, name, other):
+        if self.word(name) or self.word(other):
+            return None
+        return median(x / y for x, y in zip(self.rounds[name], self.rounds[other]))
+
+    def ahead(self, name):
+        """How far rota is ahead of `name`."""
+        if self.more_is_better:
+            return self.quotients("rota", name)
+        return self.quotients(name, "rota")
+
+    def verdict(self):
+        if self.target is None:
+            return ""
+        if self.word("rota"):
+            return "?"
+        if self.target.of_limit:
+            value = self.quotients("rota", "limit")
+        else:
+            value = median(self.rounds["rota"])
+        return "?" if value is None else "yes" if self.target.met(value) else "NO"
+
+
+def number(value):
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def print_line(label, rota, target, verdict, peers):
+    print(
+        f"{label:{WIDE}}{rota:>{NARROW}}{target:>{TARGET}}{verdict:>5}"
+        + "".join(f"{cell:>{NARROW}}" for cell in peers)
+    )
+
+
+def print_head(programs):
+    rota, *peers = [program.name for program in programs]
+    print_line("", rota, "target", "met", peers)
+
+
+def print_row(row, programs):
+    names = [program.name for program in programs]
+    rota, *peers = [
+        row.word(name) or number(median(row.rounds[name])) for name in names
+    ]
+    target = "" if row.target is None else str(row.target)
+    print_line(row.label, rota, target, row.verdict(), peers)
+    ratios = [row.ahead(name) for name in names[1:]]
+    if any(ratio is not None for ratio in ratios):
+        cells = ["" if ratio is None else f"{ratio:.2f} x" for ratio in ratios]
+        print_line("", "", "", "", cells)
+
+
+def print_missing(programs):
+    for program in programs:
+        if program.missing_why:
+            print(f"{MISSING}: {program.name} ({program.missing_why})")

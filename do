@@ -1,0 +1,299 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The one entry for people: ./do VERB [ARGUMENTS]; ./do help lists the verbs.
+#
+# A verb is a function `do_VERB`; the line before it, `## text`, is its help.
+# On Debian and Ubuntu a verb first installs the packages that it needs and
+# that are missing; elsewhere it names the commands that are missing.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+python=/usr/bin/python3
+[[ -x $python ]] || python=python3
+
+build_packages=(gcc libc6-dev meson ninja-build pkg-config python3)
+test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev)
+bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
+    golang-go python3-uvloop valgrind strace)
+
+# A package whose command is there counts as installed, wherever it is from.
+declare -A command_of=(
+    [gcc]=gcc [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config
+    [python3]=python3 [gdb]=gdb [golang-go]=go [valgrind]=valgrind
+    [strace]=strace [clang]=clang [clang-format]=clang-format
+    [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [qemu-user]=qemu-aarch64)
+
+say() {
+    echo "do: $*" >&2
+}
+
+has_package() {
+    local command=${command_of[$1]-}
+
+    if [[ $command ]]; then
+        command -v "$command" >/dev/null
+    elif command -v dpkg-query >/dev/null; then
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>&1) == installed ]]
+    fi
+}
+
+apt() {
+    local as=()
+
+    [[ $(id -u) == 0 ]] || as=(sudo)
+    "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >&2
+}
+
+# Sees to it that these packages are there; quick when they are.
+need() {
+    local missing=() package
+
+    for package; do
+        has_package "$package" || missing+=("$package")
+    done
+    [[ ${#missing[@]} == 0 ]] && return 0
+    if ! command -v apt-get >/dev/null; then
+        say "please install (by Debian's names): ${missing[*]}"
+        exit 1
+    fi
+    say "installing ${missing[*]}"
+    compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || apt update
+    apt install --no-install-recommends "${missing[@]}" ||
+        { apt update && apt install --no-install-recommends "${missing[@]}"; }
+}
+
+# Configures a build folder once: configure FOLDER [OPTION...]
+configure() {
+    [[ -f $1/build.ninja ]] || meson setup "$@"
+}
+
+# Builds a folder and runs its tests: run_tests FOLDER [ARGUMENT...]
+run_tests() {
+    local folder=$1 status=0
+
+    shift
+    meson compile -C "$folder"
+    rm -f "$folder"/meson-logs/testlog*.json
+    meson test -C "$folder" --no-rebuild --logbase testlog --print-errorlogs \
+        "$@" || status=$?
+    "$python" tools/count_tests "$folder"/meson-logs/testlog*.json || status=1
+    return "$status"
+}
+
+# The folder of a variant: build/asan, or build/asan-clang with CC=clang.
+folder_of() {
+    local cc=${CC:-cc}
+
+    cc=${cc##*/}
+    [[ $cc == cc || $cc == gcc ]] && echo "build/$1" || echo "build/$1-$cc"
+}
+
+# Times the limits of the tests, unless the caller chose.
+slow_down() {
+    export ROTA_TEST_SLOWNESS=${ROTA_TEST_SLOWNESS:-$1}
+}
+
+sanitize() {
+    local folder sanitizers=$2
+
+    need "${test_packages[@]}"
+    [[ ${CC:-} != clang ]] || need clang
+    folder=$(folder_of "$1")
+    shift 2
+    configure "$folder" "-Db_sanitize=$sanitizers" -Db_lundef=false \
+        -Dc_args=-fno-sanitize-recover=all
+    run_tests "$folder" --timeout-multiplier "$ROTA_TEST_SLOWNESS" "$@"
+}
+
+c_files() {
+    find . \( -name build -o -name target \) -prune -o -name '*.[ch]' -print
+}
+
+free_port() {
+    "$python" -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+
+# Waits until somebody listens on a port of this machine.
+wait_for_port() {
+    for _ in {1..100}; do
+        (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+        sleep 0.05
+    done
+    say "nobody listens on port $1"
+    return 1
+}
+
+## the library and the examples, into build/
+do_build() {
+    need "${build_packages[@]}"
+    configure build
+    meson compile -C build
+}
+
+## fetch two pages that take two seconds each, both at once
+do_demo() {
+    local port page start end status=0
+
+    do_build
+    port=$(free_port)
+    build/examples/delay_server "$port" &
+    server=$!
+    trap 'kill "$server" 2>/dev/null' EXIT
+    wait_for_port "$port"
+    page=http://127.0.0.1:$port/delay/2
+    echo "\$ build/examples/fetch_slow $page $page"
+    start=$(date +%s%N)
+    build/examples/fetch_slow "$page" "$page" || status=$?
+    end=$(date +%s%N)
+    printf 'elapsed: %d.%03d s\n' $(((end - start) / 1000000000)) \
+        $(((end - start) / 1000000 % 1000))
+    return "$status"
+}
+
+## the test-suite; arguments go to meson test (./do test timer loop)
+do_test() {
+    need "${test_packages[@]}"
+    configure build
+    run_tests build "$@"
+}
+
+## the benchmarks beside their peers; arguments go to bench/run.py
+do_bench() {
+    need "${bench_packages[@]}"
+    configure build/release -Dbuildtype=release -Doptimization=2
+    meson compile -C build/release
+    "$python" bench/run.py --build build/release "$@"
+}
+
+## format, house rules, and clang-tidy and shellcheck where installed
+do_check() {
+    need clang-format "${build_packages[@]}"
+    c_files | xargs clang-format --dry-run -Werror
+    "$python" tools/check
+    "$python" tools/check --self-test | sed '/^ok\|^1\.\./d'
+    if command -v shellcheck >/dev/null; then
+        shellcheck ./do .ci/run
+    fi
+    if command -v clang-tidy >/dev/null; then
+        configure build
+        find src -name '*.c' -print0 | xargs -0 clang-tidy --quiet -p build
+    fi
+    echo "check: all is well"
+}
+
+## rewrite the C files as clang-format wants them
+do_format() {
+    need clang-format
+    c_files | xargs clang-format -i
+}
+
+## the test-suite under AddressSanitizer and UBSan (CC=clang works too)
+do_asan() {
+    slow_down 4
+    export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+    sanitize asan address,undefined "$@"
+}
+
+## the test-suite under ThreadSanitizer (CC=clang works too)
+do_tsan() {
+    slow_down 10
+    export TSAN_OPTIONS=${TSAN_OPTIONS:-die_after_fork=0}
+    sanitize tsan thread "$@"
+}
+
+## the test-suite under valgrind
+do_valgrind() {
+    need "${test_packages[@]}" valgrind
+    slow_down 20
+    export ROTA_TEST_UNDER=valgrind
+    configure build/valgrind
+    run_tests build/valgrind --timeout-multiplier 20 --no-suite check \
+        --wrapper 'valgrind -q --leak-check=full --error-exitcode=99
+            --errors-for-leak-kinds=definite --show-leak-kinds=definite' "$@"
+}
+
+## the test-suite built with clang
+do_clang() {
+    need "${test_packages[@]}" clang
+    CC=clang configure build/clang
+    run_tests build/clang "$@"
+}
+
+## the test-suite on each poller
+do_pollers() {
+    local poller status=0
+
+    need "${test_packages[@]}"
+    configure build
+    for poller in epoll poll sim; do
+        echo "ROTA_POLLER=$poller"
+        ROTA_POLLER=$poller run_tests build "$@" || status=1
+    done
+    return "$status"
+}
+
+## the test-suite built for AArch64 and run by qemu
+do_aarch64() {
+    need "${build_packages[@]}" gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+        qemu-user
+    slow_down 10
+    export ROTA_TEST_UNDER=qemu
+    configure build/aarch64 --cross-file tools/aarch64.ini
+    run_tests build/aarch64 --timeout-multiplier 10 --no-suite check "$@"
+}
+
+## compile for macOS and FreeBSD with zig: nothing runs
+do_kqueue() {
+    local zig=(zig) target file files status=0
+
+    if ! command -v zig >/dev/null; then
+        need python3-venv
+        zig=(build/zig/bin/python -m ziglang)
+        [[ -d build/zig ]] || "$python" -m venv build/zig
+        "${zig[@]}" version >/dev/null 2>&1 ||
+            build/zig/bin/pip install -q ziglang
+    fi
+    mkdir -p build
+    mapfile -t files < <(find src -name '*.c')
+    for target in aarch64-macos x86_64-macos x86_64-freebsd; do
+        for file in "${files[@]}"; do
+            "${zig[@]}" cc -target "$target" -std=gnu11 -Wall -Wextra -Werror \
+                -Iinclude -Isrc -c "$file" -o build/zig-out.o ||
+                { status=1 && say "$file does not compile for $target"; }
+        done
+        echo "$target: ${#files[@]} files"
+    done
+    return "$status"
+}
+
+## install the library: ./do install --prefix DIR
+do_install() {
+    need "${build_packages[@]}"
+    configure build/release -Dbuildtype=release -Doptimization=2
+    [[ $# == 0 ]] || meson configure build/release "$@"
+    meson install -C build/release
+}
+
+## remove all that was built
+do_clean() {
+    rm -rf build
+}
+
+## this list
+do_help() {
+    echo 'usage: ./do VERB [ARGUMENTS]'
+    awk '/^## / { help = substr($0, 4) }
+        /^do_/ { sub(/^do_/, ""); sub(/\(.*/, "")
+                 printf "  %-10s %s\n", $0, help }' ./do
+}
+
+verb=${1:-help}
+if ! declare -F "do_$verb" >/dev/null; then
+    say "no verb '$verb'"
+    do_help >&2
+    exit 2
+fi
+"do_$verb" "${@:2}"

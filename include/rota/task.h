@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: straight-line code that waits
+ *
+ * Mirrors "Coroutines and Tasks" of asyncio's manual. A task is a C function
+ * on a stack of its own. It may await in any function, at any depth; while it
+ * waits, others run. What it returns reads like a system call's result: an
+ * error in [-4095, -1], else a value.
+ *
+ * Every task that rota_create_task() makes is ended by exactly one of
+ * rota_await(), rota_wait_for(), rota_gather() and rota_detach(); one made in
+ * a task group belongs to the group. A handle is plain data and knows its
+ * task's generation: using one whose task has been ended gives
+ * -ROTA_EAWAITED (and stops in debug mode).
+ *
+ * Every function here that awaits returns -ECANCELED when the waiting task is
+ * cancelled, -ROTA_ENOTASK outside a task; these are not repeated below.
+ */
+#ifndef ROTA_TASK_H
+#define ROTA_TASK_H
+
+#include <rota/future.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rota_task {
+    uint64_t id; /* 0: no task */
+    uint32_t slot;
+    uint32_t loop;
+} rota_task;
+
+typedef intptr_t rota_task_function(void *arg);
+
+typedef struct rota_task_options {
+    const char *name;  /* copied, up to 31 bytes; NULL: "Task-N" */
+    size_t stack_size; /* bytes, rounded up to pages; 0: the loop's default */
+} rota_task_options;
+
+#define ROTA__STRING(x) #x
+#define ROTA__LINE(x) ROTA__STRING(x)
+#define ROTA__HERE __FILE__ ":" ROTA__LINE(__LINE__)
+
+/*
+ * Makes a loop, runs function(arg) as its main task, and returns what that
+ * returns. Then every task that is left is cancelled and waited for, and the
+ * loop is closed. Errors besides: those of rota_new_event_loop();
+ * -ROTA_ERUNNING if a loop runs on this thread.  asyncio: run().
+ */
+intptr_t rota_run(rota_task_function *function, void *arg);
+
+/* The same with options for the loop. */
+intptr_t rota_run_with(const rota_loop_options *options,
+                       rota_task_function *function, void *arg);
+
+/*
+ * Runs function(arg) as a task on a loop that does not run, until it is done.
+ * Other tasks stay as they are. Errors besides: -ROTA_ESTOPPED,
+ * -ROTA_ERUNNING, -ROTA_ECLOSED, -ENOMEM.
+ * asyncio: loop.run_until_complete().
+ */
+intptr_t rota_loop_run_until_complete(rota_loop *loop,
+                                      rota_task_function *function, void *arg);
+
+/*
+ * Makes a task on the running loop; it begins in the next turn. From tasks
+ * and callbacks. Errors: -ROTA_ENOLOOP, -EINVAL, -ENOMEM (no stack to be
+ * had).  asyncio: create_task().
+ */
+int rota_create_task(rota_task *task, rota_task_function *function,
+                     void *arg) ROTA_MUST_USE;
+
+/* The same with a name or a stack size. */
+int rota_create_task_with(rota_task *task, const rota_task_options *options,
+                          rota_task_function *function,
+                          void *arg) ROTA_MUST_USE;
+
+/* The same on any loop of this thread, running or not. */
+int rota_loop_create_task(rota_loop *loop, rota_task *task,
+                          rota_task_function *function,
+                          void *arg) ROTA_MUST_USE;
+
+/* What the macros below fill in: who made it, for messages. */
+int rota__create_task(rota_loop *loop, rota_task *task,
+                      const rota_task_options *options,
+                      rota_task_function *function, void *arg,
+                      const char *where) ROTA_MUST_USE;
+#define rota_create_task(task, function, arg)                                  \
+    rota__create_task(NULL, task, NULL, function, arg, ROTA__HERE)
+#define rota_create_task_with(task, options, function, arg)                    \
+    rota__create_task(NULL, task, options, function, arg, ROTA__HERE)
+#define rota_loop_create_task(loop, task, function, arg)                       \
+    rota__create_task(loop, task, NULL, function, arg, ROTA__HERE)
+
+/*
+ * Waits until the task is done, ends it and returns its result. When the
+ * waiting task is cancelled, the awaited one is cancelled and its result is
+ * still waited for, as in asyncio. Errors besides the result:
+ * -ROTA_EAWAITED, -EDEADLK (a task that awaits itself), -EINVAL (another
+ * loop's).  asyncio: await task.
+ */
+intptr_t rota_await(rota_task task) ROTA_MUST_USE;
+
+/*
+ * Lets the task run on its own; its end frees it, and an error of it goes to
+ * the exception handler. 0, -ROTA_EAWAITED or -EINVAL. Any context.
+ */
+int rota_detach(rota_task task);
+
+/*
+ * Waits for all tasks, in their order into results[] (which may be NULL).
+ * With return_exceptions, errors are results like others and 0 is returned
+ * when all are done. Without, the first error is returned at once, and the
+ * other tasks go on by themselves as if detached: what they use must outlive
+ * them. A cancelled gather cancels them all. All are ended in any case,
+ * unless a handle is refused (-ROTA_EAWAITED, -EINVAL): then none is.
+ * asyncio: gather().
+ */
+int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
+                bool return_exceptions) ROTA_MUST_USE;
+
+/*
+ * rota_await() with a time limit in seconds: when it has passed, the task is
+ * cancelled and waited for, and -ETIMEDOUT is returned. INFINITY: no limit.
+ * asyncio: wait_for().
+ */
+intptr_t rota_wait_for(rota_task task, double timeout) ROTA_MUST_USE;
+
+/*
+ * Waits for the task without ending it; a cancellation of the waiting task
+ * does not reach it. Afterwards it is still to be awaited or detached.
+ * asyncio: await shield(task).
+ */
+intptr_t rota_shield(rota_task task) ROTA_MUST_USE;
+
+/*
+ * Waits for a future; its result into *result, which may be NULL. Cancelling
+ * the waiting task cancels the future, as in asyncio. Errors: the future's.
+ */
+int rota_await_future(rota_future *future, intptr_t *result) ROTA_MUST_USE;
+
+/*
+ * Sleeps; never shorter than asked. 0 lets every other ready task run once.
+ * Errors: -EINVAL for a NaN.  asyncio: sleep().
+ */
+int rota_sleep(double seconds) ROTA_MUST_USE;
+
+/*
+ * Asks a task to end: its present or next wait returns -ECANCELED, once. 1,
+ * or 0 if it was done, or -ROTA_EAWAITED. Any context of the loop's thread.
+ * asyncio: Task.cancel().
+ */
+int rota_task_cancel(rota_task task);
+
+/* Requests not yet taken back by rota_task_uncancel(), or -ROTA_EAWAITED. */
+int rota_task_cancelling(rota_task task);
+
+/* Takes one request back; returns how many are left. asyncio: uncancel(). */
+int rota_task_uncancel(rota_task task);
+
+/* True for a task that is done, or was and has been ended. */
+bool rota_task_done(rota_task task);
+
+/* The name, valid while the task is; NULL for one that was ended. */
+const char *rota_task_get_name(rota_task task);
+int rota_task_set_name(rota_task task, const char *name);
+
+/* The running task; id 0 in a callback or without a loop. */
+rota_task rota_current_task(void);
+
+/*
+ * All tasks of the loop that are not done, as many as there is room for;
+ * returns how many there are.  asyncio: all_tasks().
+ */
+size_t rota_all_tasks(rota_loop *loop, rota_task *tasks, size_t room);
+
+/* --- Timeouts ----------------------------------------------------------- */
+
+/* A scope on the stack; between begin and end it stays where it is. */
+typedef struct rota_timeout {
+    struct rota__heap_node node;
+    struct rota__handle handle;
+    struct rota__task *task;
+    int64_t when;
+    int cancelling;
+    int state;
+} rota_timeout;
+
+/*
+ * From here to rota_timeout_end() there are `delay` seconds; then what the
+ * task waits for returns -ECANCELED. INFINITY: no limit yet. Scopes nest.
+ * Errors: -ENOMEM, -EINVAL for a NaN.  asyncio: async with timeout(delay).
+ */
+int rota_timeout_begin(rota_timeout *timeout, double delay);
+/* The same at a time of rota_loop_time(). asyncio: timeout_at(). */
+int rota_timeout_begin_at(rota_timeout *timeout, double when);
+int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
+                        const char *where);
+#define rota_timeout_begin(timeout, delay)                                     \
+    rota__timeout_begin(timeout, delay, false, ROTA__HERE)
+#define rota_timeout_begin_at(timeout, when)                                   \
+    rota__timeout_begin(timeout, when, true, ROTA__HERE)
+
+/*
+ * Ends the scope with the body's outcome: -ETIMEDOUT when the time had passed
+ * and that is what cancelled the body, else `result` itself.
+ * -ROTA_ESCOPE if the scope is not one of this task's.
+ */
+intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result) ROTA_MUST_USE;
+
+/* Another end, at a time of the loop. asyncio: Timeout.reschedule(). */
+int rota_timeout_reschedule(rota_timeout *timeout, double when);
+/* When it ends; INFINITY without a limit. asyncio: Timeout.when(). */
+double rota_timeout_when(const rota_timeout *timeout);
+/* True when its time had passed before the end. asyncio: expired(). */
+bool rota_timeout_expired(const rota_timeout *timeout);
+
+/* --- Task groups -------------------------------------------------------- */
+
+struct rota__owner {
+    void (*child_done)(struct rota__owner *owner, struct rota__task *child);
+};
+
+typedef struct rota_task_group {
+    struct rota__owner owner;
+    struct rota__task *parent;
+    struct rota__link children;
+    struct rota__waiter *waiting;
+    int error;
+    bool ending;
+    bool aborting;
+    bool parent_cancelled;
+} rota_task_group;
+
+/* Opens a group of the running task. asyncio: async with TaskGroup(). */
+int rota_task_group_begin(rota_task_group *group);
+int rota__task_group_begin(rota_task_group *group, const char *where);
+#define rota_task_group_begin(group) rota__task_group_begin(group, ROTA__HERE)
+
+/*
+ * Makes a task that belongs to the group, also from its children. When it is
+ * done, its result goes to *result, unless that is NULL. Errors as for
+ * rota_create_task(); -ROTA_ESCOPE when the group has ended or is
+ * aborting.  asyncio: TaskGroup.create_task().
+ */
+int rota_task_group_create_task(rota_task_group *group,
+                                rota_task_function *function, void *arg,
+                                intptr_t *result) ROTA_MUST_USE;
+int rota__task_group_create_task(rota_task_group *group,
+                                 rota_task_function *function, void *arg,
+                                 intptr_t *result,
+                                 const char *where) ROTA_MUST_USE;
+#define rota_task_group_create_task(group, function, arg, result)              \
+    rota__task_group_create_task(group, function, arg, result, ROTA__HERE)
+
+/*
+ * Ends the group with the body's outcome: waits for every child. The first
+ * error of a child, or of the body, cancels the others and the body; it is
+ * what is returned. Without errors, `result` is.
+ */
+intptr_t rota_task_group_end(rota_task_group *group,
+                             intptr_t result) ROTA_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Futures
+ *
+ *     PENDING --set_result--> RESULT
+ *        |-----set_exception--> ERROR
+ *        `-----cancel---------> CANCELLED
+ *
+ * Callbacks are handles that wait in future->callbacks until it is done and
+ * then join the ready queue: they run in the next turn, as asyncio's do.
+ * Tasks wait in future->waiters and are woken directly.
+ */
+#include "loop/loop.h"
+
+enum { PENDING, RESULT, ERROR, CANCELLED };
+
+void rota_future_init(rota_future *future, rota_loop *loop)
+{
+    future->loop = loop;
+    future->result = 0;
+    future->state = PENDING;
+    future->retrieved = false;
+    rota__list_init(&future->callbacks);
+    rota__list_init(&future->waiters);
+}
+
+static void wake_waiters(rota_future *future)
+{
+    struct rota__link *link;
+
+    while ((link = rota__list_pop(&future->waiters)) != NULL) {
+        struct rota__future_waiter *waiter =
+            rota__container_of(link, struct rota__future_waiter, link);
+
+        waiter->wake(waiter, future);
+    }
+}
+
+static void finish(rota_future *future, int state, intptr_t result)
+{
+    future->state = state;
+    future->result = result;
+    rota__list_append(&future->loop->ready, &future->callbacks);
+    wake_waiters(future);
+}
+
+static void unlink_callbacks(rota_future *future, struct rota__link *list,
+                             bool all_of_list)
+{
+    struct rota__link *at = list->next;
+
+    while (at != list) {
+        struct rota__link *next = at->next;
+        struct rota__handle *base =
+            rota__container_of(at, struct rota__handle, link);
+        rota_handle *handle = rota__container_of(base, rota_handle, base);
+
+        if (all_of_list || (base->run == rota__handle_run_future &&
+                            handle->source == future)) {
+            rota__list_cut(at);
+            rota__handle_drop(handle);
+        }
+        at = next;
+    }
+}
+
+void rota_future_fini(rota_future *future)
+{
+    if (future->state == PENDING) {
+        unlink_callbacks(future, &future->callbacks, true);
+        finish(future, CANCELLED, -ECANCELED);
+    } else {
+        /* Those of a done future stand in the ready queue. */
+        unlink_callbacks(future, &future->loop->ready, false);
+        unlink_callbacks(future, &future->loop->running, false);
+    }
+    if (future->state == ERROR && !future->retrieved)
+        rota_call_exception_handler(
+            future->loop,
+            &(rota_exception_context){
+                .message = "the error of a future was never retrieved",
+                .error = future->result,
+            });
+}
+
+int rota_future_set_result(rota_future *future, intptr_t result)
+{
+    if (future->state != PENDING)
+        return -ROTA_ESTATE;
+    finish(future, RESULT, result);
+    return 0;
+}
+
+int rota_future_set_exception(rota_future *future, int error)
+{
+    if (!rota_is_error(error))
+        return -EINVAL;
+    if (future->state != PENDING)
+        return -ROTA_ESTATE;
+    finish(future, ERROR, error);
+    return 0;
+}
+
+bool rota_future_cancel(rota_future *future)
+{
+    if (future->state != PENDING)
+        return false;
+    finish(future, CANCELLED, -ECANCELED);
+    return true;
+}
+
+bool rota_future_done(const rota_future *future)
+{
+    return future->state != PENDING;
+}
+
+bool rota_future_cancelled(const rota_future *future)
+{
+    return future->state == CANCELLED;
+}
+
+int rota_future_result(rota_future *future, intptr_t *result)
+{
+    if (future->state == PENDING)
+        return -ROTA_ESTATE;
+    future->retrieved = true;
+    if (future->state != RESULT)
+        return (int)future->result;
+    *result = future->result;
+    return 0;
+}
+
+int rota_future_exception(rota_future *future)
+{
+    intptr_t ignored;
+
+    return rota_future_result(future, &ignored);
+}
+
+void rota__handle_run_future(struct rota__handle *base)
+{
+    rota_handle *handle = rota__container_of(base, rota_handle, base);
+    rota_future *future = handle->source;
+    rota_future_callback *callback =
+        (rota_future_callback *)(uintptr_t)handle->callback;
+    void *arg = handle->arg;
+
+    rota__handle_finish(handle);
+    callback(future, arg);
+}
+
+int rota_future_add_done_callback(rota_future *future, rota_handle *handle,
+                                  rota_future_callback *callback, void *arg)
+{
+    rota_loop *loop = future->loop;
+    int err = rota__check(loop, "rota_future_add_done_callback");
+
+    if (err < 0)
+        return err;
+    if (!callback)
+        return -EINVAL;
+    if (handle && handle->state == ROTA__PENDING)
+        return -EBUSY;
+    handle =
+        rota__handle_prepare(loop, handle, (rota_callback *)(uintptr_t)callback,
+                             arg, rota__handle_run_future);
+    if (!handle)
+        return -ENOMEM;
+    handle->source = future;
+    if (future->state == PENDING)
+        rota__list_push(&future->callbacks, &handle->base.link);
+    else
+        rota__ready(loop, &handle->base);
+    return 0;
+}
+
+int rota_future_remove_done_callback(rota_future *future,
+                                     rota_future_callback *callback)
+{
+    struct rota__link *at = future->callbacks.next;
+    int removed = 0;
+
+    while (at != &future->callbacks) {
+        struct rota__link *next = at->next;
+        rota_handle *handle = rota__container_of(at, rota_handle, base.link);
+
+        if (handle->callback == (rota_callback *)(uintptr_t)callback) {
+            rota__list_cut(at);
+            rota__handle_drop(handle);
+            removed++;
+        }
+        at = next;
+    }
+    return removed;
+}
+
+static void stop_loop(rota_future *future, void *arg)
+{
+    (void)arg;
+    rota_loop_stop(future->loop);
+}
+
+int rota_loop_run_until_future(rota_loop *loop, rota_future *future,
+                               intptr_t *result)
+{
+    rota_handle done = {0};
+    int err = rota_future_add_done_callback(future, &done, stop_loop, NULL);
+
+    if (err < 0)
+        return err;
+    err = rota_loop_run_forever(loop);
+    rota_handle_cancel(&done);
+    if (err < 0)
+        return err;
+    if (!rota_future_done(future))
+        return -ROTA_ESTOPPED;
+    return rota_future_result(future, result);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a loop: new, run, stop, close, free
+ */
+#include "loop/loop.h"
+#include <stdlib.h>
+
+#define SLOW_CALLBACK (ROTA__SECOND / 10)
+
+static bool env_is_on(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value && strcmp(value, "0") != 0;
+}
+
+static bool env_says(const char *name, const char *wanted)
+{
+    const char *value = getenv(name);
+
+    return value && strcmp(value, wanted) == 0;
+}
+
+static void configure(rota_loop *loop, const rota_loop_options *options)
+{
+    const char *seed = getenv("ROTA_SEED");
+
+    loop->virtual_clock = options->virtual_clock ||
+                          env_says("ROTA_CLOCK", "virtual") ||
+                          loop->poller.ops == &rota__poller_sim;
+    loop->debug = options->debug || env_is_on("ROTA_DEBUG");
+    loop->seed = options->seed;
+    if (loop->seed == 0 && seed)
+        loop->seed = strtoull(seed, NULL, 0);
+    loop->keep_order = loop->seed == 0;
+    loop->stack_size = options->stack_size;
+    loop->allow_unguarded_stacks = options->allow_unguarded_stacks;
+    loop->slow_callback = SLOW_CALLBACK;
+    loop->virtual_now = rota__clock_now();
+}
+
+static void init_lists(rota_loop *loop)
+{
+    rota__list_init(&loop->ready);
+    rota__list_init(&loop->running);
+    rota__list_init(&loop->free_handles);
+    rota__list_init(&loop->free_timers);
+    rota__list_init(&loop->reader_watches);
+    rota__list_init(&loop->at_close);
+    rota__heap_init(&loop->timers);
+}
+
+/* A wake-up only ends the wait: each signal is an edge of its own. */
+static void woken(struct rota__watch *watch, unsigned events)
+{
+    rota_loop *loop = rota__container_of(watch, rota_loop, wake_watch);
+
+    (void)events;
+    if (loop->poller.ops->drained) {
+        rota__wake_drain(&loop->wake);
+        rota__poller_drained(&loop->poller, watch, ROTA__READABLE);
+    }
+}
+
+static int watch_wake(rota_loop *loop)
+{
+    loop->wake_watch.fd = loop->wake.read_fd;
+    loop->wake_watch.ready = woken;
+    return rota__poller_add(&loop->poller, &loop->wake_watch,
+                            ROTA__READABLE | ROTA__EDGE);
+}
+
+static const char *poller_name(const rota_loop_options *options)
+{
+    const char *name = getenv("ROTA_POLLER");
+
+    if (options->poller)
+        return options->poller;
+    return name && *name ? name : NULL;
+}
+
+int rota_new_event_loop(rota_loop **out, const rota_loop_options *options)
+{
+    static const rota_loop_options defaults;
+    rota_loop *loop = rota__zalloc(sizeof *loop);
+    int err;
+
+    if (!loop)
+        return -ENOMEM;
+    if (!options)
+        options = &defaults;
+    init_lists(loop);
+    err = rota__poller_open(&loop->poller, poller_name(options));
+    if (err < 0)
+        goto free_loop;
+    err = rota__wake_open(&loop->wake);
+    if (err < 0)
+        goto close_poller;
+    err = watch_wake(loop);
+    if (err < 0)
+        goto close_wake;
+    configure(loop, options);
+    *out = loop;
+    return 0;
+close_wake:
+    rota__wake_close(&loop->wake);
+close_poller:
+    rota__poller_close(&loop->poller);
+free_loop:
+    rota__free(loop);
+    return err;
+}
+
+static void run_close_hooks(rota_loop *loop)
+{
+    while (!rota__list_empty(&loop->at_close)) {
+        struct rota__link *last = loop->at_close.prev;
+        struct rota__at_close *hook =
+            rota__container_of(last, struct rota__at_close, link);
+
+        rota__list_remove(last);
+        hook->run(hook);
+    }
+}
+
+int rota_loop_close(rota_loop *loop)
+{
+    if (loop->closed)
+        return 0;
+    if (rota_loop_is_running(loop))
+        return rota__misuse(loop, -ROTA_ERUNNING, "rota_loop_close",
+                            "stop the loop first (rota_loop_stop)");
+    run_close_hooks(loop);
+    loop->closed = true;
+    rota__take_from_threads(loop);
+    rota__handles_free(loop);
+    rota__readers_close(loop);
+    rota__poller_remove(&loop->poller, &loop->wake_watch);
+    rota__wake_close(&loop->wake);
+    rota__poller_close(&loop->poller);
+    rota__heap_fini(&loop->timers);
+    rota__free(loop->shuffled);
+    loop->shuffled = NULL;
+    return 0;
+}
+
+void rota_loop_free(rota_loop *loop)
+{
+    if (!loop)
+        return;
+    if (rota_loop_close(loop) < 0)
+        return;
+    if (rota_get_event_loop() == loop)
+        rota_set_event_loop(NULL);
+    rota__free(loop);
+}
+
+bool rota_loop_is_closed(const rota_loop *loop)
+{
+    return loop->closed;
+}
+
+bool rota_loop_is_running(const rota_loop *loop)
+{
+    return loop->thread != 0;
+}
+
+void rota_loop_stop(rota_loop *loop)
+{
+    loop->stopping = true;
+}
+
+int rota_loop_run_forever(rota_loop *loop)
+{
+    struct rota__running run;
+    int err = rota__run_begin(loop, &run, false);
+
+    if (err < 0)
+        return err;
+    do
+        err = rota__turn(loop);
+    while (err == 0 && !loop->stopping);
+    loop->stopping = false;
+    rota__run_end(loop, &run);
+    return err;
+}
+
+void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,
+                        void (*run)(struct rota__at_close *))
+{
+    hook->run = run;
+    rota__list_push(&loop->at_close, &hook->link);
+}
+
+void rota__at_close_remove(struct rota__at_close *hook)
+{
+    rota__list_remove(&hook->link);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop: one thread's ready queue, timers, watches and futures
+ *
+ *     other threads --inbox--> ready --turn--> running --> run()
+ *     timers (heap) --due----> ready
+ *     poller -------ready()--> ready, or flips a flag at once
+ *
+ * Everything that runs is a struct rota__handle: a link and a function. It
+ * belongs to whoever embeds it; the loop only links it. `ready` collects what
+ * the next turn runs, `running` is what is left of the present one.
+ *
+ * The layers above hang on by three hooks: describe (debug mode's names),
+ * at_close (what must end before the loop does), and wait_hooks (around a
+ * wait that blocks; Python releases its lock there).
+ */
+#ifndef ROTA_LOOP_LOOP_H
+#define ROTA_LOOP_LOOP_H
+
+#include "base/base.h"
+#include "os/os.h"
+#include <rota/debug.h>
+#include <rota/future.h>
+#include <rota/loop.h>
+#include <stdatomic.h>
+
+/* The beginning of a public rota_timer_handle is laid out like this. */
+struct rota__timer {
+    struct rota__heap_node node;
+    struct rota__handle handle; /* joins the ready queue when due */
+};
+
+/* Runs when the loop closes, the last added first. */
+struct rota__at_close {
+    struct rota__link link;
+    void (*run)(struct rota__at_close *self);
+};
+
+struct rota__wait_hooks {
+    void (*before)(void *arg);
+    void (*after)(void *arg);
+    void *arg;
+};
+
+struct rota_loop {
+    struct rota__link ready;
+    struct rota__link running;
+    struct rota__heap timers;
+    struct rota__poller poller;
+
+    _Atomic(struct rota__handle *) inbox; /* newest first */
+    _Atomic bool asleep;                  /* a post must wake us */
+    struct rota__wake wake;
+    struct rota__watch wake_watch;
+
+    atomic_uintptr_t thread; /* that runs it, or 0 */
+    bool stopping;
+    bool closed;
+    bool debug;
+    bool keep_order; /* of the ready queue: no seed */
+    bool virtual_clock;
+    int64_t virtual_now;
+    uint64_t seed;
+    struct rota__link **shuffled;
+    size_t shuffled_capacity;
+
+    struct rota__link free_handles; /* for callers that keep none */
+    struct rota__link free_timers;
+    struct rota__link reader_watches; /* of add_reader and add_writer */
+    struct rota__link at_close;
+
+    struct rota__wait_hooks wait_hooks;
+    rota_exception_handler *exception_handler;
+    void *exception_arg;
+    int64_t slow_callback; /* ns */
+    bool (*describe)(struct rota__handle *handle, char *out, size_t size);
+
+    struct rota__pool *pool;    /* of threads; made on demand */
+    struct rota__tasks *tasks;  /* the task layer's; made on demand */
+    struct rota__running *runs; /* the run that is under way, or NULL */
+    size_t stack_size;
+    bool allow_unguarded_stacks;
+};
+
+extern _Thread_local rota_loop *rota__running_loop
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Ready queue */
+static inline void rota__ready(rota_loop *loop, struct rota__handle *handle)
+{
+    rota__list_push(&loop->ready, &handle->link);
+}
+
+/* Takes a handle out of whatever queue it stands in. */
+static inline void rota__unready(struct rota__handle *handle)
+{
+    rota__list_remove(&handle->link);
+}
+
+/* The next handle of this turn, or NULL; it stays where it is. */
+static inline struct rota__handle *rota__next_running(const rota_loop *loop)
+{
+    const struct rota__link *next = loop->running.next;
+
+    return next == &loop->running
+               ? NULL
+               : rota__container_of(next, struct rota__handle, link);
+}
+
+/* From any thread: the handle joins the ready queue of the loop. */
+void rota__post(rota_loop *loop, struct rota__handle *handle);
+/* Brings what other threads have posted into the ready queue. */
+void rota__take_from_threads(rota_loop *loop);
+/* Makes a loop that sleeps come back, from any thread. */
+void rota__interrupt(rota_loop *loop);
+
+/* Turns */
+struct rota__running {
+    rota_loop *before; /* that ran on this thread, for nested runs */
+    struct rota__running *outer;
+    uintptr_t thread_before;
+};
+
+/*
+ * Begins and ends a run; between them rota__turn() makes one turn. `nested`
+ * allows a run inside a callback of the same loop, as Python's nest_asyncio
+ * wants: what is left of the outer turn then runs first in the inner one.
+ */
+int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested);
+void rota__run_end(rota_loop *loop, struct rota__running *run);
+int rota__turn(rota_loop *loop);
+/*
+ * Begins the next turn if its first phases have nothing to do: no event, no
+ * post, no timer that is due. For a task that parks as the last one of a turn
+ * and so need not go back to the loop's own stack.
+ */
+bool rota__turn_on(rota_loop *loop);
+
+/* Shows each handle that is queued: ready, timers, inbox. */
+typedef void rota__visitor(struct rota__handle *handle, void *arg);
+void rota__visit(rota_loop *loop, rota__visitor *visitor, void *arg);
+
+/* Timers, in ns of rota__now() */
+int64_t rota__now(const rota_loop *loop);
+int rota__timer_arm(rota_loop *loop, struct rota__timer *timer, int64_t when);
+/* Also of a timer that is armed. */
+int rota__timer_rearm(rota_loop *loop, struct rota__timer *timer, int64_t when);
+/* Harmless for one that is not armed; also takes it out of the ready queue. */
+void rota__timer_cancel(rota_loop *loop, struct rota__timer *timer);
+/* Seconds to ns: never less than asked for; far ends are clipped. */
+int64_t rota__to_ns(double seconds);
+void rota__timer_init(struct rota__timer *timer,
+                      void (*run)(struct rota__handle *));
+
+/*
+ * Handles of the public API
+ *
+ *     IDLE --set--> PENDING --run--> DONE       (can be set again)
+ *                      `-----cancel--> CANCELLED (can be set again)
+ */
+enum { ROTA__IDLE, ROTA__PENDING, ROTA__CANCELLED, ROTA__DONE };
+
+/*
+ * Prepares a handle, lent when `handle` is NULL, to be linked somewhere; NULL
+ * if there is no memory. rota__handle_finish() is for its run function.
+ */
+rota_handle *rota__handle_prepare(rota_loop *loop, rota_handle *handle,
+                                  rota_callback *callback, void *arg,
+                                  void (*run)(struct rota__handle *));
+void rota__handle_finish(rota_handle *handle);
+/* Ends one that will not run. */
+void rota__handle_drop(rota_handle *handle);
+/* Runs a future's callback. */
+void rota__handle_run_future(struct rota__handle *base);
+/* The function behind a handle of the public API, or NULL. */
+const void *rota__handle_function(struct rota__handle *handle);
+/* Handles that the loop lends to callers that keep none. */
+void rota__handles_free(rota_loop *loop);
+
+/* add_reader's own; called by close. */
+void rota__readers_close(rota_loop *loop);
+
+/* Hooks and misuse */
+void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,
+                        void (*run)(struct rota__at_close *));
+void rota__at_close_remove(struct rota__at_close *hook);
+
+/* 0, or the error for a loop that is closed, or (debug) a wrong thread. */
+int rota__check(const rota_loop *loop, const char *function);
+/* Returns `error`; in debug mode stops, naming the function and the fix. */
+int rota__misuse(const rota_loop *loop, int error, const char *function,
+                 const char *fix);
+/* What debug mode calls a handle: its task, or its function. */
+void rota__name_handle(rota_loop *loop, struct rota__handle *handle, char *out,
+                       size_t size);
+/* Prints a line of debug mode's. */
+void rota__report(const char *format, ...) ROTA__PRINTF(1);
+
+/*
+ * The pool: threads for calls that block. A job runs work() on one of them
+ * and then done() on the loop. When the loop closes first, done() runs with
+ * `dropped` set: nobody waits any more, only memory is to be freed.
+ */
+struct rota__job {
+    struct rota__link link;
+    struct rota__handle handle;
+    void (*work)(struct rota__job *job);
+    void (*done)(struct rota__job *job);
+    rota_loop *loop;
+    bool dropped;
+};
+
+/* 0, -ENOMEM, or -EAGAIN when no thread can be made. */
+int rota__pool_submit(rota_loop *loop, struct rota__job *job);
+/* True if it was taken out before it began: done() will not run. */
+bool rota__pool_cancel(struct rota__job *job);
+/* Jobs that are under way or waiting; they hold back a virtual clock. */
+size_t rota__pool_busy(const rota_loop *loop);
+
+/* Futures: called for each waiter when the future is done. */
+struct rota__future_waiter {
+    struct rota__link link;
+    void (*wake)(struct rota__future_waiter *waiter, rota_future *future);
+};
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inbox: handles from other threads
+ *
+ * A post pushes its handle on a lock-free stack and makes a system call only
+ * when the loop sleeps. The loop takes the whole stack at once and turns it
+ * round, so that posts run in the order in which they came.
+ *
+ * Who sleeps and who posts must not miss each other: the loop says "asleep"
+ * before it looks into the inbox for the last time, a post looks at "asleep"
+ * after it has pushed, and both with sequential consistency.
+ */
+#include "loop/loop.h"
+
+static struct rota__handle *next_of(const struct rota__handle *handle)
+{
+    return (struct rota__handle *)(void *)handle->link.next;
+}
+
+void rota__interrupt(rota_loop *loop)
+{
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false))
+        rota__wake_signal(&loop->wake);
+}
+
+void rota__post(rota_loop *loop, struct rota__handle *handle)
+{
+    struct rota__handle *newest =
+        atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+
+    do
+        handle->link.next = (struct rota__link *)(void *)newest;
+    while (!atomic_compare_exchange_weak(&loop->inbox, &newest, handle));
+    rota__interrupt(loop);
+}
+
+void rota__take_from_threads(rota_loop *loop)
+{
+    struct rota__handle *handle;
+    struct rota__handle *oldest = NULL;
+
+    if (rota__likely(atomic_load_explicit(&loop->inbox, memory_order_relaxed) ==
+                     NULL))
+        return;
+    handle = atomic_exchange(&loop->inbox, NULL);
+    while (handle) {
+        struct rota__handle *next = next_of(handle);
+
+        handle->link.next = (struct rota__link *)(void *)oldest;
+        oldest = handle;
+        handle = next;
+    }
+    while (oldest) {
+        struct rota__handle *next = next_of(oldest);
+
+        rota__ready(loop, oldest);
+        oldest = next;
+    }
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers and time
+ *
+ * A timer sits in loop->timers, a heap ordered by (deadline, order of
+ * arming), so that equal deadlines fire in the order in which they were set.
+ * When it is due its handle joins the ready queue; until that has run, the
+ * timer can still be cancelled.
+ */
+#include "loop/loop.h"
+#include <math.h>
+
+int64_t rota__now(const rota_loop *loop)
+{
+    return rota__unlikely(loop->virtual_clock) ? loop->virtual_now
+                                               : rota__clock_now();
+}
+
+int64_t rota__to_ns(double seconds)
+{
+    double ns = seconds * (double)ROTA__SECOND;
+    int64_t whole;
+
+    if (ns >= (double)(INT64_MAX / 4))
+        return INT64_MAX / 4;
+    if (ns <= (double)(INT64_MIN / 4))
+        return INT64_MIN / 4;
+    whole = (int64_t)ns;
+    return (double)whole < ns ? whole + 1 : whole;
+}
+
+double rota_loop_time(const rota_loop *loop)
+{
+    return (double)rota__now(loop) / (double)ROTA__SECOND;
+}
+
+void rota__timer_init(struct rota__timer *timer,
+                      void (*run)(struct rota__handle *))
+{
+    rota__list_init(&timer->handle.link);
+    timer->handle.run = run;
+    timer->node.index = 0;
+}
+
+int rota__timer_arm(rota_loop *loop, struct rota__timer *timer, int64_t when)
+{
+    return rota__heap_insert(&loop->timers, &timer->node, when);
+}
+
+int rota__timer_rearm(rota_loop *loop, struct rota__timer *timer, int64_t when)
+{
+    if (rota__heap_contains(&timer->node)) {
+        rota__heap_move(&loop->timers, &timer->node, when);
+        return 0;
+    }
+    rota__unready(&timer->handle);
+    return rota__timer_arm(loop, timer, when);
+}
+
+void rota__timer_cancel(rota_loop *loop, struct rota__timer *timer)
+{
+    if (rota__heap_contains(&timer->node))
+        rota__heap_remove(&loop->timers, &timer->node);
+    else
+        rota__unready(&timer->handle);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One turn of the loop
+ *
+ * The phases, in asyncio's order: wait for events (not at all while
+ * something is ready), take what other threads have sent, let the timers
+ * that are due join the ready queue, run what is ready now. What a callback
+ * makes ready waits for the next turn.
+ *
+ * With a virtual clock, a loop that has nothing to run asks once for events;
+ * if there are none, time jumps to the next timer. While a pool's thread is
+ * at work it waits for that instead: its answer must not come "later".
+ */
+#include "loop/loop.h"
+
+static bool something_ready(const rota_loop *loop)
+{
+    return !rota__list_empty(&loop->ready) || loop->stopping ||
+           atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL;
+}
+
+static int64_t until_next_timer(rota_loop *loop)
+{
+    struct rota__heap_node *next = rota__heap_min(&loop->timers);
+    int64_t left;
+
+    if (!next)
+        return ROTA__FOREVER;
+    left = next->key - rota__now(loop);
+    return left > 0 ? left : 0;
+}
+
+/* Blocks, and lets other threads know that they must wake us. */
+static int sleep_for(rota_loop *loop, int64_t timeout)
+{
+    int err;
+
+    atomic_store(&loop->asleep, true);
+    if (atomic_load(&loop->inbox) != NULL)
+        timeout = ROTA__ASK;
+    if (timeout > 0 && loop->wait_hooks.before)
+        loop->wait_hooks.before(loop->wait_hooks.arg);
+    err = rota__poller_wait(&loop->poller, timeout);
+    if (timeout > 0 && loop->wait_hooks.after)
+        loop->wait_hooks.after(loop->wait_hooks.arg);
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    return err;
+}
+
+static int wait_virtually(rota_loop *loop)
+{
+    struct rota__heap_node *next;
+    int err = rota__poller_wait(&loop->poller, ROTA__ASK);
+
+    if (err < 0 || something_ready(loop))
+        return err;
+    next = rota__heap_min(&loop->timers);
+    if (!next || rota__pool_busy(loop) > 0)
+        return sleep_for(loop, ROTA__FOREVER);
+    if (next->key > loop->virtual_now)
+        loop->virtual_now = next->key;
+    return 0;
+}
+
+static int wait_for_events(rota_loop *loop)
+{
+    int64_t timeout;
+
+    if (something_ready(loop))
+        return rota__poller_wait(&loop->poller, 0);
+    if (loop->virtual_clock)
+        return wait_virtually(loop);
+    timeout = until_next_timer(loop);
+    if (timeout == 0)
+        return rota__poller_wait(&loop->poller, 0);
+    return sleep_for(loop, timeout);
+}
+
+static void run_due_timers(rota_loop *loop)
+{
+    struct rota__heap_node *next = rota__heap_min(&loop->timers);
+    int64_t now;
+
+    if (!next)
+        return;
+    now = rota__now(loop);
+    while (next && next->key <= now) {
+        struct rota__timer *timer =
+            rota__container_of(next, struct rota__timer, node);
+
+        rota__heap_remove(&loop->timers, next);
+        rota__ready(loop, &timer->handle);
+        next = rota__heap_min(&loop->timers);
+    }
+}
+
+static bool make_room_to_shuffle(rota_loop *loop, size_t count)
+{
+    struct rota__link **room;
+
+    if (count <= loop->shuffled_capacity)
+        return true;
+    room = rota__realloc(loop->shuffled, 2 * count * sizeof(*room));
+    if (!room)
+        return false;
+    loop->shuffled = room;
+    loop->shuffled_capacity = 2 * count;
+    return true;
+}
+
+/* The same seed, the same order; without memory, the order as it is. */
+static void shuffle(rota_loop *loop, struct rota__link *list)
+{
+    size_t count = 0;
+
+    for (struct rota__link *at = list->next; at != list; at = at->next)
+        count++;
+    if (!make_room_to_shuffle(loop, count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        loop->shuffled[i] = rota__list_pop(list);
+    for (size_t left = count; left > 0; left--) {
+        size_t pick = rota__random(&loop->seed) % left;
+
+        rota__list_push(list, loop->shuffled[pick]);
+        loop->shuffled[pick] = loop->shuffled[left - 1];
+    }
+}
+
+static void run_timed(rota_loop *loop, struct rota__handle *handle)
+{
+    char name[128];
+    int64_t began, took;
+
+    rota__name_handle(loop, handle, name, sizeof name);
+    began = rota__clock_now();
+    handle->run(handle);
+    took = rota__clock_now() - began;
+    if (took >= loop->slow_callback)
+        rota__report("executing %s took %.3f seconds", name,
+                     (double)took / (double)ROTA__SECOND);
+}
+
+static void run_ready(rota_loop *loop)
+{
+    struct rota__link *next;
+
+    /* A nested turn begins with what the outer one has left. */
+    rota__list_append(&loop->running, &loop->ready);
+    if (rota__unlikely(!loop->keep_order))
+        shuffle(loop, &loop->running);
+    while ((next = rota__list_pop(&loop->running)) != NULL) {
+        struct rota__handle *handle =
+            rota__container_of(next, struct rota__handle, link);
+
+        if (rota__unlikely(loop->debug))
+            run_timed(loop, handle);
+        else
+            handle->run(handle);
+    }
+}
+
+int rota__turn(rota_loop *loop)
+{
+    int err = wait_for_events(loop);
+
+    if (err < 0)
+        return err;
+    rota__take_from_threads(loop);
+    run_due_timers(loop);
+    run_ready(loop);
+    return 0;
+}
+
+static bool timer_is_due(rota_loop *loop)
+{
+    struct rota__heap_node *next = rota__heap_min(&loop->timers);
+
+    return next && next->key <= rota__now(loop);
+}
+
+bool rota__turn_on(rota_loop *loop)
+{
+    if (rota__list_empty(&loop->ready) || loop->stopping || !loop->keep_order ||
+        atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL ||
+        !rota__poller_quiet(&loop->poller) || timer_is_due(loop))
+        return false;
+    rota__list_append(&loop->running, &loop->ready);
+    return true;
+}
+
+int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
+{
+    if (loop->closed)
+        return rota__misuse(loop, -ROTA_ECLOSED, "run",
+                            "make a new loop; a closed one cannot run");
+    if (rota__running_loop && !(nested && rota__running_loop == loop))
+        return rota__misuse(loop, -ROTA_ERUNNING, "run",
+                            "a loop runs on this thread already; create a "
+                            "task on it and await that");
+    if (loop->thread != 0 && loop->thread != rota__thread_self())
+        return rota__misuse(loop, -ROTA_ERUNNING, "run",
+                            "another thread runs this loop");
+    run->before = rota__running_loop;
+    run->outer = loop->runs;
+    run->thread_before = loop->thread;
+    rota__running_loop = loop;
+    loop->runs = run;
+    loop->thread = rota__thread_self();
+    return 0;
+}
+
+void rota__run_end(rota_loop *loop, struct rota__running *run)
+{
+    /* A run that ended in the middle of a turn leaves the rest for later. */
+    rota__list_prepend(&loop->ready, &loop->running);
+    rota__running_loop = run->before;
+    loop->runs = run->outer;
+    loop->thread = run->thread_before;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * add_reader and add_writer
+ *
+ * One watch an fd, with a handle for each direction. The poller reports it in
+ * every turn while the fd is ready; the report queues the handle, and the
+ * callback runs in order with everything else.
+ */
+#include "loop/loop.h"
+
+struct direction {
+    struct rota__handle handle;
+    rota_callback *callback; /* NULL: not asked for */
+    void *arg;
+};
+
+struct fd_watch {
+    struct rota__watch watch;
+    struct rota__link link; /* in loop->reader_watches */
+    rota_loop *loop;
+    struct direction reader;
+    struct direction writer;
+};
+
+static void run_direction(struct rota__handle *handle)
+{
+    struct direction *direction =
+        rota__container_of(handle, struct direction, handle);
+
+    direction->callback(direction->arg);
+}
+
+static void queue(rota_loop *loop, struct direction *direction)
+{
+    if (direction->callback && rota__list_empty(&direction->handle.link))
+        rota__ready(loop, &direction->handle);
+}
+
+/* A closed peer can be read (the end) and written (the error). */
+static void fd_ready(struct rota__watch *watch, unsigned events)
+{
+    struct fd_watch *self = rota__container_of(watch, struct fd_watch, watch);
+
+    if (events & (ROTA__READABLE | ROTA__HANGUP))
+        queue(self->loop, &self->reader);
+    if (events & (ROTA__WRITABLE | ROTA__HANGUP))
+        queue(self->loop, &self->writer);
+}
+
+static void init_direction(struct direction *direction)
+{
+    rota__list_init(&direction->handle.link);
+    direction->handle.run = run_direction;
+}
+
+static struct fd_watch *find(rota_loop *loop, int fd)
+{
+    struct rota__watch *watch = rota__poller_find(&loop->poller, fd);
+
+    if (!watch || watch->ready != fd_ready)
+        return NULL;
+    return rota__container_of(watch, struct fd_watch, watch);
+}
+
+static int find_or_make(rota_loop *loop, int fd, struct fd_watch **out)
+{
+    struct fd_watch *self = find(loop, fd);
+
+    if (!self) {
+        if (rota__poller_find(&loop->poller, fd))
+            return -EEXIST;
+        self = rota__zalloc(sizeof *self);
+        if (!self)
+            return -ENOMEM;
+        self->loop = loop;
+        self->watch.fd = fd;
+        self->watch.ready = fd_ready;
+        init_direction(&self->reader);
+        init_direction(&self->writer);
+        rota__list_push(&loop->reader_watches, &self->link);
+    }
+    *out = self;
+    return 0;
+}
+
+static unsigned wanted(const struct fd_watch *self)
+{
+    unsigned events = 0;
+
+    if (self->reader.callback)
+        events |= ROTA__READABLE;
+    if (self->writer.callback)
+        events |= ROTA__WRITABLE;
+    return events;
+}
+
+static void free_watch(struct fd_watch *self)
+{
+    rota__list_remove(&self->reader.handle.link);
+    rota__list_remove(&self->writer.handle.link);
+    rota__poller_remove(&self->loop->poller, &self->watch);
+    rota__list_remove(&self->link);
+    rota__free(self);
+}
+
+/* Tells the poller; a watch that wants nothing more is freed. */
+static int settle(struct fd_watch *self)
+{
+    rota_loop *loop = self->loop;
+    unsigned events = wanted(self);
+    int err = 0;
+
+    if (events && self->watch.events)
+        err = rota__poller_change(&loop->poller, &self->watch, events);
+    else if (events)
+        err = rota__poller_add(&loop->poller, &self->watch, events);
+    if (!events || (err < 0 && !self->watch.events))
+        free_watch(self);
+    return err;
+}
+
+static struct direction *side(struct fd_watch *self, bool writer)
+{
+    return writer ? &self->writer : &self->reader;
+}
+
+static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
+               bool writer, const char *function)
+{
+    struct fd_watch *self = NULL;
+    struct direction *direction;
+    struct direction before;
+    int err = rota__check(loop, function);
+
+    if (err == 0 && !callback)
+        err = -EINVAL;
+    if (err == 0 && fd < 0)
+        err = -EBADF;
+    if (err == 0)
+        err = find_or_make(loop, fd, &self);
+    if (err < 0)
+        return err;
+    direction = side(self, writer);
+    before = *direction;
+    direction->callback = callback;
+    direction->arg = arg;
+    rota__unready(&direction->handle);
+    err = settle(self);
+    if (err < 0 && find(loop, fd) == self) {
+        direction->callback = before.callback;
+        direction->arg = before.arg;
+    }
+    return err;
+}
+
+static int take(rota_loop *loop, int fd, bool writer, const char *function)
+{
+    int err = rota__check(loop, function);
+    struct fd_watch *self;
+    struct direction *direction;
+
+    if (err < 0)
+        return err;
+    self = find(loop, fd);
+    if (!self || !side(self, writer)->callback)
+        return 0;
+    direction = side(self, writer);
+    direction->callback = NULL;
+    rota__unready(&direction->handle);
+    err = settle(self);
+    return err < 0 ? err : 1;
+}
+
+int rota_add_reader(rota_loop *loop, int fd, rota_callback *callback, void *arg)
+{
+    return add(loop, fd, callback, arg, false, "rota_add_reader");
+}
+
+int rota_add_writer(rota_loop *loop, int fd, rota_callback *callback, void *arg)
+{
+    return add(loop, fd, callback, arg, true, "rota_add_writer");
+}
+
+int rota_remove_reader(rota_loop *loop, int fd)
+{
+    return take(loop, fd, false, "rota_remove_reader");
+}
+
+int rota_remove_writer(rota_loop *loop, int fd)
+{
+    return take(loop, fd, true, "rota_remove_writer");
+}
+
+void rota__readers_close(rota_loop *loop)
+{
+    while (!rota__list_empty(&loop->reader_watches))
+        free_watch(rota__container_of(loop->reader_watches.next,
+                                      struct fd_watch, link));
+}

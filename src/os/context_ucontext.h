@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The switch by ucontext, for processors without a file of their own
+ */
+#ifndef ROTA_OS_CONTEXT_UCONTEXT_H
+#define ROTA_OS_CONTEXT_UCONTEXT_H
+
+#include <ucontext.h>
+
+struct rota__machine {
+    ucontext_t context;
+};
+
+static inline void rota__machine_switch(struct rota__machine *from,
+                                        struct rota__machine *to)
+{
+    (void)swapcontext(&from->context, &to->context);
+}
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os: the port
+ *
+ * Everything that differs between systems, as one contract: clock, poller,
+ * wake, stacks, context switch, threads, sockets. Each system call is
+ * wrapped here and returns its result or -errno; `errno` is read nowhere
+ * else, because it does not survive a switch. A file here belongs to one
+ * mechanism (poller_epoll.c, stack.c); platform tests (`#if`) stay inside.
+ */
+#ifndef ROTA_OS_OS_H
+#define ROTA_OS_OS_H
+
+#include "base/base.h"
+#include <pthread.h>
+#include <sys/socket.h>
+
+/* Clock: monotonic nanoseconds. Never goes back. */
+#define ROTA__SECOND INT64_C(1000000000)
+#define ROTA__FOREVER INT64_MAX
+
+int64_t rota__clock_now(void);
+
+/*
+ * Poller: who wants to know which fd is ready.
+ *
+ * A watch is registered once. With ROTA__EDGE each readiness is reported
+ * once; whoever has found the fd drained says so with rota__poller_drained()
+ * (free for pollers that have edges of their own) and is told about the next
+ * one. Without ROTA__EDGE it is reported in every wait while it lasts.
+ *
+ * rota__poller_wait() calls watch->ready(watch, events) from inside; ready()
+ * may take notes and queue handles, but must not add or remove a watch.
+ * Removing a watch ends its reports at once, also those of events that the
+ * system has already handed out: registrations carry a generation.
+ */
+enum {
+    ROTA__READABLE = 1,
+    ROTA__WRITABLE = 2,
+    ROTA__HANGUP = 4, /* the peer's end is closed, or the fd has an error */
+    ROTA__EDGE = 8,
+};
+
+struct rota__watch {
+    void (*ready)(struct rota__watch *watch, unsigned events);
+    int fd;
+    unsigned events; /* what is asked for; 0: not registered */
+};
+
+struct rota__poller;
+
+struct rota__poller_ops {
+    const char *name;
+    int (*open)(struct rota__poller *poller);
+    void (*close)(struct rota__poller *poller);
+    /* From `old` to `events`; 0 stands for "not registered". */
+    int (*change)(struct rota__poller *poller, int fd, unsigned old,
+                  unsigned events);
+    /* NULL when the system keeps edges itself. */
+    void (*drained)(struct rota__poller *poller, int fd, unsigned events);
+    /* True when it is certain, without asking, that nothing is ready; NULL
+       when that cannot be known. */
+    bool (*quiet)(const struct rota__poller *poller);
+    /* Reports through rota__poller_report(). -EINTR is no error. */
+    int (*wait)(struct rota__poller *poller, int64_t timeout);
+};
+
+struct rota__poller_entry {
+    struct rota__watch *watch;
+    uint32_t generation;
+};
+
+struct rota__poller {
+    const struct rota__poller_ops *ops;
+    struct rota__poller_entry *entries; /* by fd */
+    size_t entry_count;
+    size_t watched;
+    void *state; /* the backend's own */
+};
+
+/*
+ * `name` is "epoll", "kqueue", "poll" or "sim"; NULL takes the system's best.
+ * -EINVAL for a name that this system has not, -ENOMEM, or what the system
+ * says.
+ */
+int rota__poller_open(struct rota__poller *poller, const char *name);
+void rota__poller_close(struct rota__poller *poller);
+/* watch->ready and watch->fd are set; -EEXIST if the fd has a watch. */
+int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
+                     unsigned events);
+int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,
+                        unsigned events);
+void rota__poller_remove(struct rota__poller *poller,
+                         struct rota__watch *watch);
+/* The watch of an fd, or NULL. */
+struct rota__watch *rota__poller_find(const struct rota__poller *poller,
+                                      int fd);
+/*
+ * Waits up to `timeout` ns, ROTA__FOREVER, or not at all: with 0 a backend
+ * may skip the question when it knows the answer or asked a moment ago, with
+ * ROTA__ASK it always asks. 0 or an error.
+ */
+#define ROTA__ASK INT64_C(-1)
+int rota__poller_wait(struct rota__poller *poller, int64_t timeout);
+
+static inline void rota__poller_drained(struct rota__poller *poller,
+                                        struct rota__watch *watch,
+                                        unsigned events)
+{
+    if (rota__unlikely(poller->ops->drained != NULL))
+        poller->ops->drained(poller, watch->fd, events);
+}
+
+static inline bool rota__poller_quiet(const struct rota__poller *poller)
+{
+    return poller->ops->quiet && poller->ops->quiet(poller);
+}
+
+/* For backends: an event of the fd that was registered under this tag. */
+uint64_t rota__poller_tag(const struct rota__poller *poller, int fd);
+void rota__poller_report(struct rota__poller *poller, uint64_t tag,
+                         unsigned events);
+
+extern const struct rota__poller_ops rota__poller_epoll;
+extern const struct rota__poller_ops rota__poller_kqueue;
+extern const struct rota__poller_ops rota__poller_poll;
+extern const struct rota__poller_ops rota__poller_sim;
+
+/*
+ * The simulated poller's script: makes `events` true of an fd that exists
+ * only in the simulation (any number from ROTA__SIM_FD up) until they are
+ * taken back. -EINVAL for another poller or a real fd.
+ */
+#define ROTA__SIM_FD 1000000
+int rota__sim_set(struct rota__poller *poller, int fd, unsigned events);
+int rota__sim_clear(struct rota__poller *poller, int fd, unsigned events);
+
+/* Wake: makes a waiting poller return, from any thread or signal handler. */
+struct rota__wake {
+    int read_fd;
+    int write_fd;
+};
+
+int rota__wake_open(struct rota__wake *wake);
+void rota__wake_close(struct rota__wake *wake);
+void rota__wake_signal(const struct rota__wake *wake);
+void rota__wake_drain(const struct rota__wake *wake);
+
+/*
+ * Stacks: slabs of equal slots, a guard page below each, handed out and
+ * taken back without a system call once warm. Not thread-safe.
+ */
+enum rota__guard {
+    ROTA__GUARD_NONE,
+    ROTA__GUARD_MPROTECT,
+    ROTA__GUARD_MADVISE
+};
+
+struct rota__stack {
+    struct rota__stack *next_free; /* at the top end of the stack itself */
+    char *low;                     /* first usable byte */
+    size_t size;                   /* usable bytes */
+    uint32_t slot;                 /* the owner's */
+    unsigned valgrind_id;
+};
+
+struct rota__stack_pool {
+    struct rota__stack *free;
+    struct rota__stack *cold; /* given back to the system, mapping kept */
+    struct rota__slab *slabs;
+    char *unused; /* of the newest slab: never handed out yet */
+    size_t unused_count;
+    size_t next_slab;
+    size_t wanted_size; /* as it was asked for */
+    size_t stack_size;  /* in whole pages */
+    size_t free_count;
+    size_t handed_out; /* over all time, for the colouring */
+    bool allow_unguarded;
+    enum rota__guard guard;
+};
+
+void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size);
+void rota__stack_pool_fini(struct rota__stack_pool *pool);
+/* A stack, or NULL: no memory (or no guard page to be had). */
+struct rota__stack *rota__stack_get(struct rota__stack_pool *pool);
+void rota__stack_put(struct rota__stack_pool *pool, struct rota__stack *stack);
+/* The smallest usable size that makes sense for a task here. */
+size_t rota__stack_minimum(void);
+size_t rota__page_size(void);
+
+/*
+ * Watches for accesses of guard pages while any loop has tasks: describe()
+ * runs in the signal handler of the faulting thread and writes the message
+ * for a fault at `address`, or returns 0 when it is none of ours.
+ */
+typedef size_t rota__describe_fault(const char *address, char *out,
+                                    size_t size);
+void rota__overflow_watch_begin(rota__describe_fault *describe);
+void rota__overflow_watch_end(void);
+/* Per thread that runs tasks: a stack for the handler itself. 0 or error. */
+struct rota__signal_stack {
+    void *memory;
+};
+int rota__signal_stack_begin(struct rota__signal_stack *stack);
+void rota__signal_stack_end(struct rota__signal_stack *stack);
+
+/* Contexts: see os/context.h, which inlines the switch. */
+
+/* Threads: thin, returning -errno. */
+int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+/* The same thread always has the same value, two live ones never. */
+uintptr_t rota__thread_self(void);
+/* The name of the function at an address for messages, or NULL. */
+const char *rota__symbol_at(const void *address);
+
+/* fds and sockets: results as in the system call, or -errno. */
+int rota__fd_close(int fd);
+int rota__fd_set_nonblocking(int fd);
+int rota__socket_open(int family, int type, int protocol);
+int rota__socket_bind(int fd, const struct sockaddr *address, socklen_t size);
+int rota__socket_listen(int fd, int backlog);
+int rota__socket_accept(int fd, struct sockaddr_storage *address,
+                        socklen_t *size);
+int rota__socket_connect(int fd, const struct sockaddr *address,
+                         socklen_t size);
+/* What became of a connect: 0 or the error of the socket. */
+int rota__socket_error(int fd);
+intptr_t rota__socket_recv(int fd, void *buf, size_t size);
+intptr_t rota__socket_send(int fd, const void *buf, size_t size);
+int rota__socket_shutdown_write(int fd);
+int rota__socket_option(int fd, int level, int name, int value);
+/* Sends a reset instead of an orderly end when closed. */
+int rota__socket_reset_on_close(int fd);
+int rota__socket_local(int fd, struct sockaddr_storage *out, socklen_t *size);
+int rota__socket_peer(int fd, struct sockaddr_storage *out, socklen_t *size);
+
+/* True for errors of accept() that say "no more of something just now". */
+bool rota__socket_out_of_resources(int error);
+
+#endif

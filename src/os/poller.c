@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pollers: what all of them share
+ *
+ * One table from fd to watch. The system is given a tag (fd and generation)
+ * instead of a pointer, and the table turns it back: an event of an earlier
+ * registration, of an fd that was closed and opened again, or of a watch
+ * removed a moment ago finds nothing.
+ */
+#include "os/os.h"
+#include <stdlib.h>
+
+static const struct rota__poller_ops *const known[] = {
+#if defined(__linux__)
+    &rota__poller_epoll,
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) ||    \
+    defined(__NetBSD__) || defined(__DragonFly__)
+    &rota__poller_kqueue,
+#endif
+    &rota__poller_poll,
+    &rota__poller_sim,
+};
+
+int rota__poller_open(struct rota__poller *poller, const char *name)
+{
+    *poller = (struct rota__poller){0};
+    for (size_t i = 0; i < rota__countof(known); i++) {
+        if (name && strcmp(known[i]->name, name) != 0)
+            continue;
+        poller->ops = known[i];
+        return poller->ops->open(poller);
+    }
+    return -EINVAL;
+}
+
+void rota__poller_close(struct rota__poller *poller)
+{
+    poller->ops->close(poller);
+    rota__free(poller->entries);
+    poller->entries = NULL;
+    poller->entry_count = 0;
+}
+
+static int make_room(struct rota__poller *poller, int fd)
+{
+    size_t count = poller->entry_count ? poller->entry_count : 64;
+    struct rota__poller_entry *entries;
+
+    while (count <= (size_t)fd)
+        count *= 2;
+    entries = rota__realloc(poller->entries, count * sizeof *entries);
+    if (!entries)
+        return -ENOMEM;
+    memset(entries + poller->entry_count, 0,
+           (count - poller->entry_count) * sizeof *entries);
+    poller->entries = entries;
+    poller->entry_count = count;
+    return 0;
+}
+
+int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
+                     unsigned events)
+{
+    struct rota__poller_entry *entry;
+    int err = 0;
+
+    if (watch->fd < 0)
+        return -EBADF;
+    if ((size_t)watch->fd >= poller->entry_count)
+        err = make_room(poller, watch->fd);
+    if (err < 0)
+        return err;
+    entry = &poller->entries[watch->fd];
+    if (entry->watch)
+        return -EEXIST;
+    entry->generation++;
+    err = poller->ops->change(poller, watch->fd, 0, events);
+    if (err < 0)
+        return err;
+    entry->watch = watch;
+    watch->events = events;
+    poller->watched++;
+    return 0;
+}
+
+int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,
+                        unsigned events)
+{
+    int err = 0;
+
+    if (watch->events != events)
+        err = poller->ops->change(poller, watch->fd, watch->events, events);
+    if (err == 0)
+        watch->events = events;
+    return err;
+}
+
+void rota__poller_remove(struct rota__poller *poller, struct rota__watch *watch)
+{
+    struct rota__poller_entry *entry;
+
+    if (watch->events == 0)
+        return;
+    entry = &poller->entries[watch->fd];
+    /* An fd that the user has closed is gone already: nothing to report. */
+    (void)poller->ops->change(poller, watch->fd, watch->events, 0);
+    entry->watch = NULL;
+    entry->generation++;
+    watch->events = 0;
+    poller->watched--;
+}
+
+struct rota__watch *rota__poller_find(const struct rota__poller *poller, int fd)
+{
+    if (fd < 0 || (size_t)fd >= poller->entry_count)
+        return NULL;
+    return poller->entries[fd].watch;
+}
+
+int rota__poller_wait(struct rota__poller *poller, int64_t timeout)
+{
+    int err = poller->ops->wait(poller, timeout);
+
+    return err == -EINTR ? 0 : err;
+}
+
+uint64_t rota__poller_tag(const struct rota__poller *poller, int fd)
+{
+    return (uint64_t)poller->entries[fd].generation << 32 | (uint32_t)fd;
+}
+
+void rota__poller_report(struct rota__poller *poller, uint64_t tag,
+                         unsigned events)
+{
+    size_t fd = (uint32_t)tag;
+    struct rota__poller_entry *entry;
+
+    if (rota__unlikely(fd >= poller->entry_count))
+        return;
+    entry = &poller->entries[fd];
+    if (rota__unlikely(!entry->watch || entry->generation != tag >> 32))
+        return;
+    entry->watch->ready(entry->watch, events);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kqueue (macOS and the BSDs)
+ *
+ * Reading and writing are two filters of one fd. EV_CLEAR is an edge; a
+ * closed peer comes as EV_EOF.
+ */
+#include "os/os.h"
+
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) ||      \
+    defined(__NetBSD__) || defined(__DragonFly__)
+
+#include <fcntl.h>
+#include <sys/event.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 1024
+
+struct state {
+    int fd;
+    struct kevent events[BATCH];
+};
+
+static int kqueue_open(struct rota__poller *poller)
+{
+    struct state *state = rota__alloc(sizeof *state);
+
+    if (!state)
+        return -ENOMEM;
+    state->fd = kqueue();
+    if (state->fd < 0) {
+        int err = -errno;
+
+        rota__free(state);
+        return err;
+    }
+    (void)fcntl(state->fd, F_SETFD, FD_CLOEXEC);
+    poller->state = state;
+    return 0;
+}
+
+static void kqueue_close(struct rota__poller *poller)
+{
+    struct state *state = poller->state;
+
+    close(state->fd);
+    rota__free(state);
+}
+
+static void *tag_to_pointer(uint64_t tag)
+{
+    return (void *)(uintptr_t)tag;
+}
+
+static int change_filter(struct rota__poller *poller, int fd, bool was,
+                         unsigned events, unsigned bit)
+{
+    struct state *state = poller->state;
+    int filter = bit == ROTA__READABLE ? EVFILT_READ : EVFILT_WRITE;
+    unsigned flags = EV_ADD;
+    struct kevent change;
+
+    if (!(events & bit))
+        flags = EV_DELETE;
+    else if (events & ROTA__EDGE)
+        flags |= EV_CLEAR;
+    if (!(events & bit) && !was)
+        return 0;
+    EV_SET(&change, (uintptr_t)fd, (short)filter, (unsigned short)flags, 0, 0,
+           tag_to_pointer(rota__poller_tag(poller, fd)));
+    return kevent(state->fd, &change, 1, NULL, 0, NULL) < 0 ? -errno : 0;
+}
+
+static int kqueue_change(struct rota__poller *poller, int fd, unsigned old,
+                         unsigned events)
+{
+    int err = change_filter(poller, fd, (old & ROTA__READABLE) != 0, events,
+                            ROTA__READABLE);
+    int also = change_filter(poller, fd, (old & ROTA__WRITABLE) != 0, events,
+                             ROTA__WRITABLE);
+
+    return err < 0 ? err : also;
+}
+
+static unsigned from_kqueue(const struct kevent *event)
+{
+    unsigned events = 0;
+
+    if (event->filter == EVFILT_READ)
+        events |= ROTA__READABLE;
+    if (event->filter == EVFILT_WRITE)
+        events |= ROTA__WRITABLE;
+    if (event->flags & (EV_EOF | EV_ERROR))
+        events |= ROTA__HANGUP;
+    return events;
+}
+
+static int kqueue_wait(struct rota__poller *poller, int64_t timeout)
+{
+    struct state *state = poller->state;
+    int64_t wait = timeout > 0 ? timeout : 0;
+    struct timespec limit = {
+        .tv_sec = (time_t)(wait / ROTA__SECOND),
+        .tv_nsec = (long)(wait % ROTA__SECOND),
+    };
+    int n = kevent(state->fd, NULL, 0, state->events, BATCH,
+                   timeout == ROTA__FOREVER ? NULL : &limit);
+
+    if (n < 0)
+        return -errno;
+    for (int i = 0; i < n; i++)
+        rota__poller_report(poller, (uint64_t)(uintptr_t)state->events[i].udata,
+                            from_kqueue(&state->events[i]));
+    return n;
+}
+
+const struct rota__poller_ops rota__poller_kqueue = {
+    .name = "kqueue",
+    .open = kqueue_open,
+    .close = kqueue_close,
+    .change = kqueue_change,
+    .wait = kqueue_wait,
+};
+
+#else
+typedef int rota__no_kqueue;
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Task groups
+ *
+ * A group owns its children and frees each as soon as it is done, so that a
+ * group may live for long. The first error aborts: all other children are
+ * cancelled, and so is the parent if it is still in the body. That request is
+ * the group's own, and its end takes it back.
+ */
+#include "task/task.h"
+
+static void abort_group(rota_task_group *group)
+{
+    struct rota__link *at = group->children.next;
+
+    group->aborting = true;
+    while (at != &group->children) {
+        struct rota__task *child =
+            rota__container_of(at, struct rota__task, siblings);
+
+        at = at->next;
+        rota__task_cancel(child);
+    }
+}
+
+static void note_error(rota_task_group *group, intptr_t error)
+{
+    if (group->error == 0)
+        group->error = (int)error;
+}
+
+static void child_failed(rota_task_group *group, intptr_t error)
+{
+    note_error(group, error);
+    if (group->aborting || group->parent_cancelled)
+        return;
+    abort_group(group);
+    if (group->ending)
+        return;
+    group->parent_cancelled = true;
+    rota__task_cancel(group->parent);
+}
+
+static void child_done(struct rota__owner *owner, struct rota__task *child)
+{
+    rota_task_group *group = rota__container_of(owner, rota_task_group, owner);
+    intptr_t *result = (intptr_t *)child->index;
+
+    rota__list_remove(&child->siblings);
+    if (result)
+        *result = child->result;
+    if (rota_is_error(child->result) && child->result != -ECANCELED)
+        child_failed(group, child->result);
+    if (group->waiting && rota__list_empty(&group->children)) {
+        rota__unpark(group->waiting, 0);
+        group->waiting = NULL;
+    }
+    child->loop->tasks->zombie = child;
+}
+
+int rota__task_group_begin(rota_task_group *group, const char *where)
+{
+    struct rota__task *self = rota__current();
+
+    if (!self)
+        return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
+                            "rota_task_group_begin", "use it in a task");
+    *group = (rota_task_group){
+        .owner = {child_done},
+        .parent = self,
+    };
+    rota__list_init(&group->children);
+    rota__scope_opened(self, group, "task group", where);
+    return 0;
+}
+
+int(rota_task_group_begin)(rota_task_group *group)
+{
+    return rota__task_group_begin(group, "?");
+}
+
+/* An ending group takes new children only while it has some. */
+static bool takes_children(const rota_task_group *group)
+{
+    return group->parent && !group->aborting &&
+           !(group->ending && rota__list_empty(&group->children));
+}
+
+int rota__task_group_create_task(rota_task_group *group,
+                                 rota_task_function *function, void *arg,
+                                 intptr_t *result, const char *where)
+{
+    struct rota__task *child;
+    int err;
+
+    if (!rota__current())
+        return -ROTA_ENOTASK;
+    if (!function)
+        return -EINVAL;
+    if (!takes_children(group))
+        return -ROTA_ESCOPE;
+    err = rota__task_create(group->parent->loop, &child, NULL, function, arg,
+                            where);
+    if (err < 0)
+        return err;
+    child->owner = &group->owner;
+    child->index = (size_t)result;
+    rota__list_push(&group->children, &child->siblings);
+    return 0;
+}
+
+int(rota_task_group_create_task)(rota_task_group *group,
+                                 rota_task_function *function, void *arg,
+                                 intptr_t *result)
+{
+    return rota__task_group_create_task(group, function, arg, result, "?");
+}
+
+/* Waits for the children; a cancellation meanwhile aborts them. */
+static bool join_children(rota_task_group *group)
+{
+    bool cancelled = false;
+
+    while (!rota__list_empty(&group->children)) {
+        struct rota__waiter waiter = {0};
+
+        rota__list_init(&waiter.link);
+        group->waiting = &waiter;
+        if (rota__park(group->parent, &waiter) == -ECANCELED) {
+            cancelled |= !group->aborting;
+            abort_group(group);
+        }
+        group->waiting = NULL;
+    }
+    return cancelled;
+}
+
+/* Keeps a cancellation from outside visible in the count. */
+static void settle_parent(rota_task_group *group, bool *cancelled)
+{
+    if (group->parent_cancelled && rota__task_uncancel(group->parent) == 0)
+        *cancelled = false;
+}
+
+intptr_t rota_task_group_end(rota_task_group *group, intptr_t result)
+{
+    struct rota__task *self = rota__current();
+    bool cancelled = result == -ECANCELED;
+
+    if (!self || group->parent != self)
+        return rota__misuse(rota__running_loop, -ROTA_ESCOPE,
+                            "rota_task_group_end",
+                            "call it once, in the task that began the group");
+    rota__scope_closed(self, group, "rota_task_group_end");
+    group->ending = true;
+    if (rota_is_error(result) && !group->aborting)
+        abort_group(group);
+    cancelled |= join_children(group);
+    settle_parent(group, &cancelled);
+    group->parent = NULL;
+    if (rota_is_error(result) && result != -ECANCELED)
+        note_error(group, result);
+    if (group->error != 0)
+        return group->error;
+    if (cancelled)
+        return -ECANCELED;
+    return result == -ECANCELED ? 0 : result;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a main task: rota_run and run_until_complete
+ */
+#include "task/task.h"
+
+struct runner {
+    struct rota__owner owner;
+    rota_loop *loop;
+    intptr_t result;
+    bool done;
+};
+
+static void main_done(struct rota__owner *owner, struct rota__task *task)
+{
+    struct runner *runner = rota__container_of(owner, struct runner, owner);
+
+    runner->result = task->result;
+    runner->done = true;
+    task->loop->tasks->zombie = task;
+    rota_loop_stop(runner->loop);
+}
+
+static intptr_t run_until_complete(rota_loop *loop,
+                                   rota_task_function *function, void *arg)
+{
+    struct runner runner = {.owner = {main_done}, .loop = loop};
+    struct rota__task *task;
+    rota_task handle;
+    int err = rota__task_create(loop, &task, NULL, function, arg, "its run");
+
+    if (err < 0)
+        return err;
+    task->owner = &runner.owner;
+    handle = rota__task_handle(task);
+    err = rota_loop_run_forever(loop);
+    if (runner.done)
+        return runner.result;
+    if (task->id == handle.id)
+        task->owner = &rota__detached;
+    return err < 0 ? err : -ROTA_ESTOPPED;
+}
+
+/* Before anything is made: a run that cannot begin must leave no task. */
+static int check_run(const rota_loop *loop, const char *function)
+{
+    int err = 0;
+
+    if (loop && loop->closed)
+        err = -ROTA_ECLOSED;
+    else if (rota__running_loop || (loop && rota_loop_is_running(loop)))
+        err = -ROTA_ERUNNING;
+    if (err < 0)
+        return rota__misuse(rota__running_loop ? rota__running_loop : loop, err,
+                            function,
+                            "create a task on the running loop and await it");
+    return 0;
+}
+
+intptr_t rota_loop_run_until_complete(rota_loop *loop,
+                                      rota_task_function *function, void *arg)
+{
+    int err = check_run(loop, "rota_loop_run_until_complete");
+
+    if (err == 0 && !function)
+        err = -EINVAL;
+    return err < 0 ? err : run_until_complete(loop, function, arg);
+}
+
+static void cancel_each(struct rota__tasks *tasks)
+{
+    for (size_t i = 0; i < tasks->slot_count; i++) {
+        struct rota__task *task = tasks->slots[i];
+
+        if (task->id == 0 || task->done)
+            continue;
+        if (!task->owner)
+            task->owner = &rota__detached;
+        rota__task_cancel(task);
+    }
+}
+
+int rota__tasks_cancel_all(rota_loop *loop)
+{
+    struct rota__tasks *tasks = loop->tasks;
+    int err = 0;
+
+    if (!tasks || tasks->live == 0)
+        return 0;
+    cancel_each(tasks);
+    tasks->stop_when_empty = true;
+    while (err == 0 && tasks->live > 0)
+        err = rota_loop_run_forever(loop);
+    tasks->stop_when_empty = false;
+    return err;
+}
+
+intptr_t rota_run_with(const rota_loop_options *options,
+                       rota_task_function *function, void *arg)
+{
+    rota_loop *loop;
+    intptr_t result;
+    int err = check_run(NULL, "rota_run");
+
+    if (err == 0 && !function)
+        err = -EINVAL;
+    if (err == 0)
+        err = rota_new_event_loop(&loop, options);
+    if (err < 0)
+        return err;
+    result = run_until_complete(loop, function, arg);
+    err = rota__tasks_cancel_all(loop);
+    rota_loop_free(loop);
+    return rota_is_error(err) && !rota_is_error(result) ? err : result;
+}
+
+intptr_t rota_run(rota_task_function *function, void *arg)
+{
+    return rota_run_with(NULL, function, arg);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task: stacks that wait
+ *
+ * Park and unpark is the only way to wait. The waiter lives on the waiting
+ * task's own stack, usually in somebody's queue. Whoever has news unparks it
+ * with a result; cancelling does so with -ECANCELED, unless the waiter has a
+ * cancel function, which then decides (awaiting a child cancels the child).
+ *
+ *     running --park--> parked --unpark--> ready --turn--> running
+ *
+ * A wake-up is a permission, not a value handed over: a task that is
+ * cancelled while it is ready gets -ECANCELED, and must pass the wake-up on
+ * if somebody else waits for the same thing.
+ *
+ * The struct sits at the top of its task's stack, so that a sleeping task is
+ * one page. Stacks stay mapped until the loop closes: a stale handle reads
+ * valid memory and finds another id.
+ */
+#ifndef ROTA_TASK_TASK_H
+#define ROTA_TASK_TASK_H
+
+#include "base/base.h"
+#include "loop/loop.h"
+#include "os/context.h"
+#include <rota/task.h>
+
+struct rota__waiter {
+    struct rota__link link;
+    struct rota__task *task;
+    /* NULL, or: asked to cancel; false when that is not possible any more. */
+    bool (*cancel)(struct rota__waiter *waiter);
+};
+
+struct rota__task {
+    struct rota__handle handle; /* resumes it */
+    struct rota__context context;
+    rota_loop *loop;
+    struct rota__waiter *waiting; /* parked on it; else NULL */
+    intptr_t wake;                /* what the park returns */
+    struct rota__owner *owner;    /* is told of the end; see owners below */
+    struct rota__link siblings;   /* in the owner's list, if it has one */
+    size_t index;                 /* the owner's: which child this is */
+    struct rota__link borrowers;  /* shields that wait for the end */
+    rota_task_function *function;
+    void *arg;
+    intptr_t result;
+    uint64_t id;
+    struct rota__stack *stack;
+    struct rota__stack_pool *pool;
+    const char *where;
+    struct rota__link scopes; /* open ones, in debug mode */
+    int cancelling;
+    bool must_cancel;
+    bool done;
+    char name[32];
+};
+
+struct rota__stack_class {
+    struct rota__stack_class *next;
+    struct rota__stack_pool pool;
+};
+
+/* What a loop has once it has tasks. */
+struct rota__tasks {
+    rota_loop *loop;
+    struct rota__task *current;
+    struct rota__context loop_context;
+    struct rota__task *zombie; /* a detached one that has just ended */
+    struct rota__task **slots;
+    size_t slot_count;
+    size_t slot_capacity;
+    struct rota__stack_pool pool; /* of the default size */
+    struct rota__stack_class *classes;
+    uint64_t last_id;
+    uint32_t number; /* of this loop, unique in the process */
+    size_t live;     /* tasks that are not done */
+    bool stop_when_empty;
+    struct rota__at_close at_close;
+    struct rota__signal_stack signal_stack;
+};
+
+/* The running task, or NULL. */
+static inline struct rota__task *rota__current(void)
+{
+    rota_loop *loop = rota__running_loop;
+
+    return loop && loop->tasks ? loop->tasks->current : NULL;
+}
+
+/* Suspends `self`; the waiter's link and cancel are set. */
+intptr_t rota__park(struct rota__task *self, struct rota__waiter *waiter);
+/* The same, at the end of a queue. */
+intptr_t rota__park_in(struct rota__task *self, struct rota__waiter *waiter,
+                       struct rota__link *queue);
+/* Takes the waiter out of its queue and makes its task ready. */
+void rota__unpark(struct rota__waiter *waiter, intptr_t result);
+/* Unparks the first of a queue, or all; false if nobody waits. */
+bool rota__unpark_first(struct rota__link *queue, intptr_t result);
+void rota__unpark_all(struct rota__link *queue, intptr_t result);
+/* Lets the others run once; 0 or -ECANCELED. */
+int rota__yield(struct rota__task *self);
+
+/* Cancelling, as the public calls do it. False if the task is done. */
+bool rota__task_cancel(struct rota__task *task);
+int rota__task_uncancel(struct rota__task *task);
+
+/*
+ * Owners. A task has none until somebody undertakes to end it: its awaiter, a
+ * gather, a group, the runner, or rota__detached, which frees it.
+ */
+extern struct rota__owner rota__detached;
+
+/* What a handle stands for: 0, -ROTA_EAWAITED or -EINVAL. */
+int rota__task_find(rota_task handle, struct rota__task **out);
+/* The same for a caller that becomes its owner; none may have it yet. */
+int rota__task_claim(rota_task handle, const char *function,
+                     struct rota__task **out);
+rota_task rota__task_handle(const struct rota__task *task);
+/* Frees a task that is done. */
+void rota__task_release(struct rota__task *task);
+int rota__task_create(rota_loop *loop, struct rota__task **out,
+                      const rota_task_options *options,
+                      rota_task_function *function, void *arg,
+                      const char *where);
+void rota__detach(struct rota__task *task);
+/* Cancels all tasks of a loop and turns it until they are done. */
+int rota__tasks_cancel_all(rota_loop *loop);
+int rota__tasks_make(rota_loop *loop);
+
+/* Scopes, followed in debug mode only. */
+void rota__scope_opened(struct rota__task *task, const void *scope,
+                        const char *what, const char *where);
+void rota__scope_closed(struct rota__task *task, const void *scope,
+                        const char *function);
+void rota__scopes_check(struct rota__task *task);
+
+#endif

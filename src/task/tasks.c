@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All tasks of a loop: made with the first, gone with the loop
+ */
+#include "task/task.h"
+#include <stdio.h>
+
+#define DEFAULT_STACK 65536
+#if defined(ROTA__ASAN) || defined(ROTA__TSAN)
+#define SANITIZER_FACTOR 4 /* instrumented frames are bigger */
+#else
+#define SANITIZER_FACTOR 1
+#endif
+
+static atomic_uint loops_with_tasks;
+
+static bool describe_task(struct rota__handle *handle, char *out, size_t size);
+
+/* Runs in a signal handler, on a stack of its own. */
+static size_t describe_fault(const char *address, char *out, size_t size)
+{
+    struct rota__task *task = rota__current();
+    const char *low = task ? task->stack->low : NULL;
+    int n;
+
+    if (!task || address >= low || address < low - 65536)
+        return 0;
+    n = snprintf(out, size,
+                 "rota: stack overflow in task %s (stack of %zu bytes, made "
+                 "at %s); give it more with rota_task_options.stack_size\n",
+                 rota_task_get_name(rota__task_handle(task)), task->stack->size,
+                 task->where);
+    return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size;
+}
+
+static void report_left(struct rota__task *task)
+{
+    rota_exception_context context = {.name = task->name};
+
+    rota_task_get_name(rota__task_handle(task));
+    if (!task->done)
+        context.message = "a task was destroyed but it is pending";
+    else if (task->owner)
+        return;
+    else if (rota_is_error(task->result) && task->result != -ECANCELED)
+        context.message = "the error of a task was never retrieved";
+    else if (task->loop->debug)
+        context.message = "a task was never awaited";
+    else
+        return;
+    context.error = task->done ? task->result : 0;
+    rota_call_exception_handler(task->loop, &context);
+    if (task->loop->debug)
+        rota__report("  it was made at %s", task->where);
+}
+
+static void close_tasks(struct rota__at_close *at_close)
+{
+    struct rota__tasks *tasks =
+        rota__container_of(at_close, struct rota__tasks, at_close);
+    struct rota__stack_class *class = tasks->classes;
+
+    for (size_t i = 0; i < tasks->slot_count; i++) {
+        if (tasks->slots[i]->id == 0)
+            continue;
+        report_left(tasks->slots[i]);
+        rota__unready(&tasks->slots[i]->handle);
+        rota__task_release(tasks->slots[i]);
+    }
+    rota__overflow_watch_end();
+    rota__signal_stack_end(&tasks->signal_stack);
+    rota__stack_pool_fini(&tasks->pool);
+    while (class) {
+        struct rota__stack_class *next = class->next;
+
+        rota__stack_pool_fini(&class->pool);
+        rota__free(class);
+        class = next;
+    }
+    tasks->loop->tasks = NULL;
+    rota__free(tasks->slots);
+    rota__free(tasks);
+}
+
+static size_t default_stack_size(const rota_loop *loop)
+{
+    size_t size = loop->stack_size ? loop->stack_size : DEFAULT_STACK;
+
+    size *= SANITIZER_FACTOR;
+    return size < rota__stack_minimum() ? rota__stack_minimum() : size;
+}
+
+int rota__tasks_make(rota_loop *loop)
+{
+    struct rota__tasks *tasks = rota__zalloc(sizeof *tasks);
+    int err;
+
+    if (!tasks)
+        return -ENOMEM;
+    err = rota__signal_stack_begin(&tasks->signal_stack);
+    if (err < 0) {
+        rota__free(tasks);
+        return err;
+    }
+    tasks->loop = loop;
+    tasks->number = atomic_fetch_add(&loops_with_tasks, 1) + 1;
+    rota__stack_pool_init(&tasks->pool, default_stack_size(loop));
+    tasks->pool.allow_unguarded = loop->allow_unguarded_stacks;
+    rota__overflow_watch_begin(describe_fault);
+    rota__at_close_add(loop, &tasks->at_close, close_tasks);
+    loop->describe = describe_task;
+    loop->tasks = tasks;
+    return 0;
+}
+
+rota_task rota__task_handle(const struct rota__task *task)
+{
+    return (rota_task){
+        .id = task->id,
+        .slot = task->stack->slot,
+        .loop = task->loop->tasks->number,
+    };
+}
+
+static struct rota__tasks *tasks_of_this_thread(void)
+{
+    rota_loop *loop = rota_get_event_loop();
+
+    return loop ? loop->tasks : NULL;
+}
+
+int rota__task_find(rota_task handle, struct rota__task **out)
+{
+    struct rota__tasks *tasks = rota__likely(rota__running_loop != NULL)
+                                    ? rota__running_loop->tasks
+                                    : tasks_of_this_thread();
+    struct rota__task *task;
+
+    if (rota__unlikely(!tasks || handle.loop != tasks->number ||
+                       handle.slot >= tasks->slot_count || handle.id == 0))
+        return -EINVAL;
+    task = tasks->slots[handle.slot];
+    if (rota__unlikely(task->id != handle.id))
+        return -ROTA_EAWAITED;
+    *out = task;
+    return 0;
+}
+
+int rota__task_claim(rota_task handle, const char *function,
+                     struct rota__task **out)
+{
+    int err = rota__task_find(handle, out);
+
+    if (rota__likely(err == 0)) {
+        if (rota__likely(!(*out)->owner))
+            return 0;
+        err = -ROTA_EAWAITED;
+    }
+    return rota__misuse(rota__running_loop, err, function,
+                        "a task is ended once: by one await, gather, detach "
+                        "or its group");
+}
+
+static bool is_live(const struct rota__task *task)
+{
+    return task->id != 0 && !task->done;
+}
+
+size_t rota_all_tasks(rota_loop *loop, rota_task *out, size_t room)
+{
+    struct rota__tasks *tasks = loop->tasks;
+    size_t count = 0;
+
+    for (size_t i = 0; tasks && i < tasks->slot_count; i++) {
+        if (!is_live(tasks->slots[i]))
+            continue;
+        if (count < room)
+            out[count] = rota__task_handle(tasks->slots[i]);
+        count++;
+    }
+    return count;
+}
+
+rota_task rota_current_task(void)
+{
+    struct rota__task *task = rota__current();
+
+    return task ? rota__task_handle(task) : (rota_task){0};
+}
+
+int rota_task_cancel(rota_task handle)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    return err < 0 ? err : rota__task_cancel(task);
+}
+
+int rota_task_cancelling(rota_task handle)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    return err < 0 ? err : task->cancelling;
+}
+
+int rota_task_uncancel(rota_task handle)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    return err < 0 ? err : rota__task_uncancel(task);
+}
+
+bool rota_task_done(rota_task handle)
+{
+    struct rota__task *task;
+
+    return rota__task_find(handle, &task) < 0 || task->done;
+}
+
+const char *rota_task_get_name(rota_task handle)
+{
+    struct rota__task *task;
+
+    if (rota__task_find(handle, &task) < 0)
+        return NULL;
+    if (!task->name[0])
+        snprintf(task->name, sizeof task->name, "Task-%llu",
+                 (unsigned long long)task->id);
+    return task->name;
+}
+
+int rota_task_set_name(rota_task handle, const char *name)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    if (err < 0)
+        return err;
+    snprintf(task->name, sizeof task->name, "%s", name);
+    return 0;
+}
+
+static bool describe_task(struct rota__handle *handle, char *out, size_t size)
+{
+    rota_loop *loop = rota__running_loop;
+
+    for (size_t i = 0; i < loop->tasks->slot_count; i++) {
+        struct rota__task *task = loop->tasks->slots[i];
+
+        if (task->id == 0 || &task->handle != handle)
+            continue;
+        snprintf(out, size, "task %s (made at %s)",
+                 rota_task_get_name(rota__task_handle(task)), task->where);
+        return true;
+    }
+    return false;
+}
+
+/* --- Scopes that a function left open ---------------------------------- */
+
+/* Kept apart from the scope, whose own memory may be gone when it is asked. */
+struct open_scope {
+    struct rota__link link;
+    const void *scope;
+    const char *what;
+    const char *where;
+};
+
+void rota__scope_opened(struct rota__task *task, const void *scope,
+                        const char *what, const char *where)
+{
+    struct open_scope *note;
+
+    if (rota__likely(!task->loop->debug))
+        return;
+    note = rota__alloc(sizeof *note);
+    if (!note)
+        return;
+    note->scope = scope;
+    note->what = what;
+    note->where = where;
+    rota__list_push(&task->scopes, &note->link);
+}
+
+static struct open_scope *innermost(struct rota__task *task)
+{
+    return rota__container_of(task->scopes.prev, struct open_scope, link);
+}
+
+void rota__scope_closed(struct rota__task *task, const void *scope,
+                        const char *function)
+{
+    struct open_scope *note;
+
+    if (rota__likely(rota__list_empty(&task->scopes)))
+        return;
+    note = innermost(task);
+    if (note->scope != scope && task->loop->debug)
+        rota__fatal("%s: the %s of %s is still open; end the inner scope "
+                    "first",
+                    function, note->what, note->where);
+    rota__list_remove(&note->link);
+    rota__free(note);
+}
+
+void rota__scopes_check(struct rota__task *task)
+{
+    struct open_scope *note = innermost(task);
+
+    rota__fatal("task %s returned with a %s still open, begun at %s",
+                rota_task_get_name(rota__task_handle(task)), note->what,
+                note->where);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timeouts
+ *
+ *     ACTIVE --timer--> EXPIRING --end--> EXPIRED
+ *        `-------------end--------------> ENDED
+ *
+ * When the timer fires, it cancels the task like anybody else would. The end
+ * takes that request back, and says "timed out" only if no other request is
+ * left that came after the beginning: so timeouts nest, and a real cancel is
+ * never mistaken for one.
+ */
+#include "task/task.h"
+#include <math.h>
+
+enum { ACTIVE, EXPIRING, EXPIRED, ENDED };
+
+_Static_assert(offsetof(rota_timeout, node) ==
+                       offsetof(struct rota__timer, node) &&
+                   offsetof(rota_timeout, handle) ==
+                       offsetof(struct rota__timer, handle),
+               "a timeout begins like a timer");
+
+static struct rota__timer *timer_of(rota_timeout *timeout)
+{
+    return (struct rota__timer *)(void *)timeout;
+}
+
+static void fire(struct rota__handle *handle)
+{
+    rota_timeout *timeout = rota__container_of(handle, rota_timeout, handle);
+
+    timeout->state = EXPIRING;
+    rota__task_cancel(timeout->task);
+}
+
+/* A time that has come already fires in the next turn. */
+static int arm(rota_timeout *timeout, int64_t when)
+{
+    rota_loop *loop = timeout->task->loop;
+
+    timeout->when = when;
+    if (when == ROTA__FOREVER)
+        return 0;
+    return rota__timer_arm(loop, timer_of(timeout), when);
+}
+
+static int64_t time_from(const rota_loop *loop, double time, bool absolute)
+{
+    if (time == (double)INFINITY)
+        return ROTA__FOREVER;
+    if (absolute)
+        return rota__to_ns(time);
+    return rota__now(loop) + rota__to_ns(time);
+}
+
+int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
+                        const char *where)
+{
+    struct rota__task *self = rota__current();
+    int err;
+
+    if (rota__unlikely(!self))
+        return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
+                            "rota_timeout_begin", "use it in a task");
+    if (rota__unlikely(isnan(time)))
+        return -EINVAL;
+    timeout->task = self;
+    timeout->cancelling = self->cancelling;
+    timeout->state = ACTIVE;
+    rota__timer_init(timer_of(timeout), fire);
+    err = arm(timeout, time_from(self->loop, time, absolute));
+    if (rota__likely(err == 0))
+        rota__scope_opened(self, timeout, "timeout", where);
+    else
+        timeout->state = ENDED;
+    return err;
+}
+
+int(rota_timeout_begin)(rota_timeout *timeout, double delay)
+{
+    return rota__timeout_begin(timeout, delay, false, "?");
+}
+
+int(rota_timeout_begin_at)(rota_timeout *timeout, double when)
+{
+    return rota__timeout_begin(timeout, when, true, "?");
+}
+
+static int check_mine(const rota_timeout *timeout, const char *function)
+{
+    struct rota__task *self = rota__current();
+
+    if (rota__likely(self && timeout->task == self &&
+                     timeout->state <= EXPIRING))
+        return 0;
+    return rota__misuse(rota__running_loop, -ROTA_ESCOPE, function,
+                        "call it once, in the task that began the timeout");
+}
+
+intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result)
+{
+    int err = check_mine(timeout, "rota_timeout_end");
+
+    if (rota__unlikely(err < 0))
+        return err;
+    rota__scope_closed(timeout->task, timeout, "rota_timeout_end");
+    if (rota__likely(timeout->state == ACTIVE)) {
+        rota__timer_cancel(timeout->task->loop, timer_of(timeout));
+        timeout->state = ENDED;
+        return result;
+    }
+    timeout->state = EXPIRED;
+    if (rota__task_uncancel(timeout->task) <= timeout->cancelling &&
+        result == -ECANCELED)
+        return -ETIMEDOUT;
+    return result;
+}
+
+int rota_timeout_reschedule(rota_timeout *timeout, double when)
+{
+    int err = check_mine(timeout, "rota_timeout_reschedule");
+
+    if (err < 0)
+        return err;
+    if (isnan(when))
+        return -EINVAL;
+    if (timeout->state != ACTIVE)
+        return -ROTA_ESTATE;
+    timeout->when = time_from(timeout->task->loop, when, true);
+    if (timeout->when == ROTA__FOREVER)
+        rota__timer_cancel(timeout->task->loop, timer_of(timeout));
+    else
+        err = rota__timer_rearm(timeout->task->loop, timer_of(timeout),
+                                timeout->when);
+    return err;
+}
+
+double rota_timeout_when(const rota_timeout *timeout)
+{
+    if (timeout->when == ROTA__FOREVER)
+        return (double)INFINITY;
+    return (double)timeout->when / (double)ROTA__SECOND;
+}
+
+bool rota_timeout_expired(const rota_timeout *timeout)
+{
+    return timeout->state == EXPIRING || timeout->state == EXPIRED;
+}
