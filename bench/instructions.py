@@ -40,7 +40,8 @@ def count(micro, work, n):
 
 def per_operation(micro, work):
     short, long = WORKS[work]
-    return (count(micro, work, long) - count(micro, work, short)) / (long - short)
+    more = count(micro, work, long) - count(micro, work, short)
+    return more / (long - short)
 
 
 def load_kept():
@@ -52,8 +53,9 @@ def load_kept():
 
 
 def keep(counts):
+    rounded = {work: round(n, 2) for work, n in counts.items()}
     with open(KEPT, "w") as file:
-        json.dump({work: round(n, 2) for work, n in counts.items()}, file, indent=4)
+        json.dump(rounded, file, indent=4)
         file.write("\n")
 
 
@@ -64,6 +66,17 @@ def verdict(now, before):
     return grew if now <= before * GROWTH else f"{grew}: GREW"
 
 
+def measure(micro):
+    """Counts by work; a work that cannot be counted is named and left out."""
+    counts = {}
+    for work in WORKS:
+        try:
+            counts[work] = per_operation(micro, work)
+        except OSError as error:
+            print(f"{work:12}{'failed':>12}  {error}")
+    return counts
+
+
 def run(build, update):
     """Measures, compares, and returns whether all is well."""
     micro = os.path.join(build, "bench", "rota_micro")
@@ -71,14 +84,14 @@ def run(build, update):
         print(f"instructions: no {micro}")
         return False
     kept = load_kept()
-    counts = {work: per_operation(micro, work) for work in WORKS}
+    counts = measure(micro)
     for work, now in counts.items():
         before = kept.get(work)
         shown = "" if before is None else f"{before:,.1f}"
         print(f"{work:12}{now:>12,.1f}{shown:>12}  {verdict(now, before)}")
     if update:
         keep(counts)
-        return True
-    return all(
-        work in kept and now <= kept[work] * GROWTH for work, now in counts.items()
+    kept = load_kept()
+    return len(counts) == len(WORKS) and all(
+        now <= kept.get(work, 0) * GROWTH for work, now in counts.items()
     )

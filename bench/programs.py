@@ -74,10 +74,12 @@ def all_programs(build):
 
     def peer(name, echo=True):
         path = built(f"peer_{name}")
-        return Program(name, [path], [path, "echo"] if echo else None, files(path))
+        server = [path, "echo"] if echo else None
+        return Program(name, [path], server, files(path))
 
     def python(name, *options):
-        command = [PYTHON, os.path.join(HERE, "peers", "asyncio_peer.py"), *options]
+        script = os.path.join(HERE, "peers", "asyncio_peer.py")
+        command = [PYTHON, script, *options]
         return Program(name, command, [*command, "echo"], modules(name))
 
     micro, echo = built("rota_micro"), built("rota_echo")

@@ -7,9 +7,9 @@ Runs the benchmark: every row, for every program, in turns
     run.py --build BUILD_DIR [--update] instructions
 
 In each round every program runs once, one after the other, so a slow minute
-of the machine strikes all of them; every other round goes backwards. README.md says how to read the table. The
-status is 0 whether or not rota wins: only a program that fails, or a count of
-instructions that grew, makes it 1.
+of the machine strikes all of them; every other round goes backwards. README.md
+says how to read the table. The status is 0 whether or not rota wins: only a
+program that fails, or a count of instructions that grew, makes it 1.
 """
 
 import argparse
@@ -43,6 +43,7 @@ ECHOES = {
 }
 SYSCALLS = {"syscalls-1": (1, 3.0), "syscalls-50": (50, 2.1)}
 ALL = [*WORKS, *ECHOES, *SYSCALLS]
+ROW_NAMES = " ".join([*ALL, "instructions"])
 
 
 class Bench:
@@ -74,19 +75,28 @@ class Bench:
             rate_target if connections == 50 else None,
             more_is_better=True,
         )
-        cpu = Row("  CPU ns a request", cpu_target if connections == 1 else None)
-        return self.interleave(
-            [rate, cpu],
-            lambda p: servers.echo(self.build, p, connections, size, self.seconds),
+        cpu = Row(
+            "  CPU ns a request",
+            cpu_target if connections == 1 else None,
         )
+
+        def measure(program):
+            return servers.echo(
+                self.build, program, connections, size, self.seconds
+            )
+
+        return self.interleave([rate, cpu], measure)
 
     def syscalls(self, name):
         connections, bound = SYSCALLS[name]
         row = Row(f"{name}, a request", Target(at_most=bound))
-        return self.interleave(
-            [row],
-            lambda p: servers.syscalls(self.build, p, connections, self.seconds),
-        )
+
+        def measure(program):
+            return servers.syscalls(
+                self.build, program, connections, self.seconds
+            )
+
+        return self.interleave([row], measure)
 
     def measure(self, name):
         if name in WORKS:
@@ -100,7 +110,7 @@ def expand(names):
     for name in names:
         rows = [row for row in ALL if row == name or row.startswith(name + "-")]
         if not rows:
-            sys.exit(f"run.py: no row {name}; rows: {' '.join(ALL)} instructions")
+            sys.exit(f"run.py: no row {name}; rows: {ROW_NAMES}")
         wanted += rows
     return wanted
 
@@ -109,10 +119,11 @@ def build_type(build):
     path = os.path.join(build, "meson-info", "intro-buildoptions.json")
     try:
         with open(path) as file:
-            options = {option["name"]: option["value"] for option in json.load(file)}
+            options = json.load(file)
     except FileNotFoundError:
         return "unknown"
-    return options["buildtype"]
+    values = {option["name"]: option["value"] for option in options}
+    return values["buildtype"]
 
 
 def run_table(build, names, rounds, seconds):
@@ -132,11 +143,12 @@ def run_table(build, names, rounds, seconds):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="rota's benchmark")
-    parser.add_argument("--build", required=True, help="the build directory")
-    parser.add_argument("--rounds", type=int, help="runs of each program (5)")
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--update", action="store_true", help="keep instructions")
-    parser.add_argument("row", nargs="*", help=f"{' '.join(ALL)} instructions")
+    add = parser.add_argument
+    add("--build", required=True, help="the build directory")
+    add("--rounds", type=int, help="runs of each program (5)")
+    add("--quick", action="store_true", help="one short round")
+    add("--update", action="store_true", help="keep the instructions counted")
+    add("row", nargs="*", help=ROW_NAMES)
     return parser.parse_args()
 
 

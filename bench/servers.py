@@ -105,7 +105,9 @@ def strace(pid):
     counts = []
     with tempfile.NamedTemporaryFile("r") as summary:
         command = ["strace", "-f", "-c", "-o", summary.name, "-p", str(pid)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True
+        ) as tracer:
             if "attached" not in tracer.stderr.readline():
                 raise OSError("strace cannot attach to the server")
             try:

@@ -11,7 +11,7 @@ from statistics import median
 
 from programs import MISSING
 
-WIDE, NARROW, TARGET = 21, 10, 13
+WIDE, NARROW, TARGET = 23, 10, 14
 
 
 class Target:
@@ -50,7 +50,8 @@ class Row:
     def quotients(self, name, other):
         if self.word(name) or self.word(other):
             return None
-        return median(x / y for x, y in zip(self.rounds[name], self.rounds[other]))
+        pairs = zip(self.rounds[name], self.rounds[other])
+        return median(x / y for x, y in pairs)
 
     def ahead(self, name):
         """How far rota is ahead of `name`."""
@@ -67,7 +68,9 @@ class Row:
             value = self.quotients("rota", "limit")
         else:
             value = median(self.rounds["rota"])
-        return "?" if value is None else "yes" if self.target.met(value) else "NO"
+        if value is None:
+            return "?"
+        return "yes" if self.target.met(value) else "NO"
 
 
 def number(value):

@@ -20,10 +20,12 @@
 #ifndef ROTA_H
 #define ROTA_H
 
+#include <rota/address.h>
 #include <rota/base.h>
 #include <rota/loop.h>
 #include <rota/future.h>
 #include <rota/task.h>
+#include <rota/stream.h>
 #include <rota/debug.h>
 
 #endif

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-The peer asyncio, and with --uvloop uvloop: `asyncio_peer.py [--uvloop] WORK [N]`
+The peer asyncio, and with --uvloop uvloop
+
+    asyncio_peer.py [--uvloop] WORK [N] | echo PORT
 
 The command line, the works and the deadlines are the ones of peer.h. Both
 loops only mark a cancelled timer and clean up in a later turn, so the turn

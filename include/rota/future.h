@@ -18,7 +18,6 @@ extern "C" {
 typedef struct rota_future {
     rota_loop *loop;
     struct rota__link callbacks;
-    struct rota__link waiters;
     intptr_t result;
     int state;
     bool retrieved;

@@ -224,10 +224,13 @@ struct rota__owner {
 
 typedef struct rota_task_group {
     struct rota__owner owner;
+    struct rota__handle news;
     struct rota__task *parent;
     struct rota__link children;
     struct rota__waiter *waiting;
     int error;
+    bool has_news;
+    bool failed;
     bool ending;
     bool aborting;
     bool parent_cancelled;

@@ -8,7 +8,9 @@
  *
  * Callbacks are handles that wait in future->callbacks until it is done and
  * then join the ready queue: they run in the next turn, as asyncio's do.
- * Tasks wait in future->waiters and are woken directly.
+ * Tasks wait among them as waiters and are woken directly, so that all run in
+ * the order in which they came. A waiter is told from a handle by its
+ * function.
  */
 #include "loop/loop.h"
 
@@ -21,18 +23,35 @@ void rota_future_init(rota_future *future, rota_loop *loop)
     future->state = PENDING;
     future->retrieved = false;
     rota__list_init(&future->callbacks);
-    rota__list_init(&future->waiters);
 }
 
-static void wake_waiters(rota_future *future)
+_Static_assert(offsetof(struct rota__future_waiter, wake) ==
+                   offsetof(struct rota__handle, run),
+               "a waiter looks like a handle");
+
+/* The handle of a future's callback, or NULL for anything else. */
+static rota_handle *callback_at(struct rota__link *link)
+{
+    struct rota__handle *base =
+        rota__container_of(link, struct rota__handle, link);
+
+    return base->run == rota__handle_run_future
+               ? rota__container_of(base, rota_handle, base)
+               : NULL;
+}
+
+static void tell(rota_future *future)
 {
     struct rota__link *link;
 
-    while ((link = rota__list_pop(&future->waiters)) != NULL) {
+    while ((link = rota__list_pop(&future->callbacks)) != NULL) {
         struct rota__future_waiter *waiter =
             rota__container_of(link, struct rota__future_waiter, link);
 
-        waiter->wake(waiter, future);
+        if (callback_at(link))
+            rota__ready(future->loop, &callback_at(link)->base);
+        else
+            waiter->wake(waiter, future);
     }
 }
 
@@ -40,23 +59,18 @@ static void finish(rota_future *future, int state, intptr_t result)
 {
     future->state = state;
     future->result = result;
-    rota__list_append(&future->loop->ready, &future->callbacks);
-    wake_waiters(future);
+    tell(future);
 }
 
-static void unlink_callbacks(rota_future *future, struct rota__link *list,
-                             bool all_of_list)
+static void unlink_callbacks(rota_future *future, struct rota__link *list)
 {
     struct rota__link *at = list->next;
 
     while (at != list) {
         struct rota__link *next = at->next;
-        struct rota__handle *base =
-            rota__container_of(at, struct rota__handle, link);
-        rota_handle *handle = rota__container_of(base, rota_handle, base);
+        rota_handle *handle = callback_at(at);
 
-        if (all_of_list || (base->run == rota__handle_run_future &&
-                            handle->source == future)) {
+        if (handle && handle->source == future) {
             rota__list_cut(at);
             rota__handle_drop(handle);
         }
@@ -67,12 +81,12 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list,
 void rota_future_fini(rota_future *future)
 {
     if (future->state == PENDING) {
-        unlink_callbacks(future, &future->callbacks, true);
+        unlink_callbacks(future, &future->callbacks);
         finish(future, CANCELLED, -ECANCELED);
     } else {
         /* Those of a done future stand in the ready queue. */
-        unlink_callbacks(future, &future->loop->ready, false);
-        unlink_callbacks(future, &future->loop->running, false);
+        unlink_callbacks(future, &future->loop->ready);
+        unlink_callbacks(future, &future->loop->running);
     }
     if (future->state == ERROR && !future->retrieved)
         rota_call_exception_handler(
@@ -182,9 +196,10 @@ int rota_future_remove_done_callback(rota_future *future,
 
     while (at != &future->callbacks) {
         struct rota__link *next = at->next;
-        rota_handle *handle = rota__container_of(at, rota_handle, base.link);
+        rota_handle *handle = callback_at(at);
 
-        if (handle->callback == (rota_callback *)(uintptr_t)callback) {
+        if (handle &&
+            handle->callback == (rota_callback *)(uintptr_t)callback) {
             rota__list_cut(at);
             rota__handle_drop(handle);
             removed++;

@@ -291,8 +291,8 @@ double rota_timer_handle_when(const rota_timer_handle *handle)
     return (double)handle->node.key / (double)ROTA__SECOND;
 }
 
-/* Pending handles end, and those that are not ours are only unlinked. */
-static void drop_list(struct rota__link *list)
+/* Pending handles end, and those that are not ours go to their owner. */
+static void drop_list(rota_loop *loop, struct rota__link *list)
 {
     struct rota__link *link;
 
@@ -302,6 +302,8 @@ static void drop_list(struct rota__link *list)
 
         if (is_public(base))
             rota__handle_drop(handle_of(base));
+        else if (loop->drop)
+            loop->drop(base);
     }
 }
 
@@ -327,20 +329,20 @@ void rota__handles_free(rota_loop *loop)
         rota__heap_remove(&loop->timers, node);
         rota__ready(loop, &timer->handle);
     }
-    drop_list(&loop->running);
-    drop_list(&loop->ready);
+    drop_list(loop, &loop->running);
+    drop_list(loop, &loop->ready);
     free_lent(&loop->free_handles, false);
     free_lent(&loop->free_timers, true);
 }
 
-void rota__visit(rota_loop *loop, rota__visitor *visitor, void *arg)
+void rota__visit(const rota_loop *loop, rota__visitor *visitor, void *arg)
 {
     size_t timers = rota__heap_count(&loop->timers);
-    struct rota__link *queues[] = {&loop->running, &loop->ready};
+    const struct rota__link *queues[] = {&loop->running, &loop->ready};
 
-    rota__take_from_threads(loop);
+    rota__visit_posts(loop, visitor, arg);
     for (size_t i = 0; i < rota__countof(queues); i++)
-        for (struct rota__link *at = queues[i]->next; at != queues[i];
+        for (const struct rota__link *at = queues[i]->next; at != queues[i];
              at = at->next)
             visitor(rota__container_of(at, struct rota__handle, link), arg);
     for (size_t i = 0; i < timers; i++) {

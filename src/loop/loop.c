@@ -47,6 +47,7 @@ static void init_lists(rota_loop *loop)
     rota__list_init(&loop->free_timers);
     rota__list_init(&loop->reader_watches);
     rota__list_init(&loop->at_close);
+    rota__list_init(&loop->at_end);
     rota__heap_init(&loop->timers);
 }
 
@@ -111,10 +112,10 @@ free_loop:
     return err;
 }
 
-static void run_close_hooks(rota_loop *loop)
+static void run_hooks(struct rota__link *hooks)
 {
-    while (!rota__list_empty(&loop->at_close)) {
-        struct rota__link *last = loop->at_close.prev;
+    while (!rota__list_empty(hooks)) {
+        struct rota__link *last = hooks->prev;
         struct rota__at_close *hook =
             rota__container_of(last, struct rota__at_close, link);
 
@@ -130,10 +131,11 @@ int rota_loop_close(rota_loop *loop)
     if (rota_loop_is_running(loop))
         return rota__misuse(loop, -ROTA_ERUNNING, "rota_loop_close",
                             "stop the loop first (rota_loop_stop)");
-    run_close_hooks(loop);
+    run_hooks(&loop->at_close);
     loop->closed = true;
     rota__take_from_threads(loop);
     rota__handles_free(loop);
+    run_hooks(&loop->at_end);
     rota__readers_close(loop);
     rota__poller_remove(&loop->poller, &loop->wake_watch);
     rota__wake_close(&loop->wake);
@@ -190,6 +192,13 @@ void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,
 {
     hook->run = run;
     rota__list_push(&loop->at_close, &hook->link);
+}
+
+void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
+                      void (*run)(struct rota__at_close *))
+{
+    hook->run = run;
+    rota__list_push(&loop->at_end, &hook->link);
 }
 
 void rota__at_close_remove(struct rota__at_close *hook)

@@ -10,9 +10,10 @@
  * belongs to whoever embeds it; the loop only links it. `ready` collects what
  * the next turn runs, `running` is what is left of the present one.
  *
- * The layers above hang on by three hooks: describe (debug mode's names),
- * at_close (what must end before the loop does), and wait_hooks (around a
- * wait that blocks; Python releases its lock there).
+ * The layers above hang on by four hooks: describe (debug mode's names),
+ * at_close (what must end before the loop does), drop (a handle that is still
+ * queued when the loop closes, unlinked, and never to run), and wait_hooks
+ * (around a wait that blocks; Python releases its lock there).
  */
 #ifndef ROTA_LOOP_LOOP_H
 #define ROTA_LOOP_LOOP_H
@@ -30,12 +31,16 @@ struct rota__timer {
     struct rota__handle handle; /* joins the ready queue when due */
 };
 
-/* Runs when the loop closes, the last added first. */
+/*
+ * Runs when the loop closes, the last added first; at its end those that
+ * must wait until no handle and no timer is queued any more.
+ */
 struct rota__at_close {
     struct rota__link link;
     void (*run)(struct rota__at_close *self);
 };
 
+/* Around the system call alone: no watch is told, nothing queued meanwhile. */
 struct rota__wait_hooks {
     void (*before)(void *arg);
     void (*after)(void *arg);
@@ -68,12 +73,14 @@ struct rota_loop {
     struct rota__link free_timers;
     struct rota__link reader_watches; /* of add_reader and add_writer */
     struct rota__link at_close;
+    struct rota__link at_end;
 
     struct rota__wait_hooks wait_hooks;
     rota_exception_handler *exception_handler;
     void *exception_arg;
     int64_t slow_callback; /* ns */
     bool (*describe)(struct rota__handle *handle, char *out, size_t size);
+    void (*drop)(struct rota__handle *handle);
 
     struct rota__pool *pool;    /* of threads; made on demand */
     struct rota__tasks *tasks;  /* the task layer's; made on demand */
@@ -130,15 +137,32 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested);
 void rota__run_end(rota_loop *loop, struct rota__running *run);
 int rota__turn(rota_loop *loop);
 /*
+ * The two halves of a turn, for a caller that must look at something between
+ * them (Python: signals): wait and gather what is ready; run it.
+ */
+int rota__turn_wait(rota_loop *loop);
+void rota__turn_run(rota_loop *loop);
+/*
+ * Ends the turn with the callback that calls this: what is left of it comes
+ * first in the next one. For an error that no callback may run after.
+ */
+void rota__turn_break(rota_loop *loop);
+/*
  * Begins the next turn if its first phases have nothing to do: no event, no
  * post, no timer that is due. For a task that parks as the last one of a turn
  * and so need not go back to the loop's own stack.
  */
 bool rota__turn_on(rota_loop *loop);
 
-/* Shows each handle that is queued: ready, timers, inbox. */
+/*
+ * Shows each handle that is queued: ready, timers, inbox. Changes nothing, so
+ * that any thread may call it that holds the lock of the wait hooks: the loop
+ * changes its queues only with that lock, but for posts, which are atomic.
+ */
 typedef void rota__visitor(struct rota__handle *handle, void *arg);
-void rota__visit(rota_loop *loop, rota__visitor *visitor, void *arg);
+void rota__visit(const rota_loop *loop, rota__visitor *visitor, void *arg);
+void rota__visit_posts(const rota_loop *loop, rota__visitor *visitor,
+                       void *arg);
 
 /* Timers, in ns of rota__now() */
 int64_t rota__now(const rota_loop *loop);
@@ -183,6 +207,8 @@ void rota__readers_close(rota_loop *loop);
 /* Hooks and misuse */
 void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,
                         void (*run)(struct rota__at_close *));
+void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
+                      void (*run)(struct rota__at_close *));
 void rota__at_close_remove(struct rota__at_close *hook);
 
 /* 0, or the error for a loop that is closed, or (debug) a wrong thread. */
@@ -217,7 +243,10 @@ bool rota__pool_cancel(struct rota__job *job);
 /* Jobs that are under way or waiting; they hold back a virtual clock. */
 size_t rota__pool_busy(const rota_loop *loop);
 
-/* Futures: called for each waiter when the future is done. */
+/*
+ * Futures: a waiter stands among the callbacks, in order; its wake() is
+ * called at once when the future is done.
+ */
 struct rota__future_waiter {
     struct rota__link link;
     void (*wake)(struct rota__future_waiter *waiter, rota_future *future);

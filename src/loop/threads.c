@@ -34,6 +34,15 @@ void rota__post(rota_loop *loop, struct rota__handle *handle)
     rota__interrupt(loop);
 }
 
+/* Posts that come meanwhile go on top, behind our back. */
+void rota__visit_posts(const rota_loop *loop, rota__visitor *visitor, void *arg)
+{
+    struct rota__handle *handle = atomic_load(&loop->inbox);
+
+    for (; handle; handle = next_of(handle))
+        visitor(handle, arg);
+}
+
 void rota__take_from_threads(rota_loop *loop)
 {
     struct rota__handle *handle;

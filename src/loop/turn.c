@@ -33,18 +33,19 @@ static int64_t until_next_timer(rota_loop *loop)
 /* Blocks, and lets other threads know that they must wake us. */
 static int sleep_for(rota_loop *loop, int64_t timeout)
 {
-    int err;
+    int count;
 
     atomic_store(&loop->asleep, true);
     if (atomic_load(&loop->inbox) != NULL)
         timeout = ROTA__ASK;
     if (timeout > 0 && loop->wait_hooks.before)
         loop->wait_hooks.before(loop->wait_hooks.arg);
-    err = rota__poller_wait(&loop->poller, timeout);
+    count = rota__poller_collect(&loop->poller, timeout);
     if (timeout > 0 && loop->wait_hooks.after)
         loop->wait_hooks.after(loop->wait_hooks.arg);
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
-    return err;
+    rota__poller_deliver(&loop->poller, count);
+    return count < 0 ? count : 0;
 }
 
 static int wait_virtually(rota_loop *loop)
@@ -141,11 +142,10 @@ static void run_timed(rota_loop *loop, struct rota__handle *handle)
                      (double)took / (double)ROTA__SECOND);
 }
 
-static void run_ready(rota_loop *loop)
+void rota__turn_run(rota_loop *loop)
 {
     struct rota__link *next;
 
-    /* A nested turn begins with what the outer one has left. */
     rota__list_append(&loop->running, &loop->ready);
     if (rota__unlikely(!loop->keep_order))
         shuffle(loop, &loop->running);
@@ -160,7 +160,12 @@ static void run_ready(rota_loop *loop)
     }
 }
 
-int rota__turn(rota_loop *loop)
+void rota__turn_break(rota_loop *loop)
+{
+    rota__list_prepend(&loop->ready, &loop->running);
+}
+
+int rota__turn_wait(rota_loop *loop)
 {
     int err = wait_for_events(loop);
 
@@ -168,8 +173,16 @@ int rota__turn(rota_loop *loop)
         return err;
     rota__take_from_threads(loop);
     run_due_timers(loop);
-    run_ready(loop);
     return 0;
+}
+
+int rota__turn(rota_loop *loop)
+{
+    int err = rota__turn_wait(loop);
+
+    if (err == 0)
+        rota__turn_run(loop);
+    return err;
 }
 
 static bool timer_is_due(rota_loop *loop)
@@ -204,6 +217,8 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     run->before = rota__running_loop;
     run->outer = loop->runs;
     run->thread_before = loop->thread;
+    /* A nested run begins with what the outer turn has left. */
+    rota__turn_break(loop);
     rota__running_loop = loop;
     loop->runs = run;
     loop->thread = rota__thread_self();

@@ -32,8 +32,9 @@ struct first_frame {
 };
 
 #if defined(__x86_64__)
-#define RETURN_SIZE 8 /* a function is entered with its return address pushed  \
-                       */
+#define RETURN_SIZE                                                            \
+    8 /* a function is entered with its return address pushed                  \
+       */
 #else
 #define RETURN_SIZE 0
 #endif

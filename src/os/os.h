@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 #include <pthread.h>
-#include <sys/socket.h>
+#include <rota/address.h>
 
 /* Clock: monotonic nanoseconds. Never goes back. */
 #define ROTA__SECOND INT64_C(1000000000)
@@ -51,6 +51,7 @@ struct rota__poller;
 
 struct rota__poller_ops {
     const char *name;
+    bool close_removes; /* closing an fd ends its registration */
     int (*open)(struct rota__poller *poller);
     void (*close)(struct rota__poller *poller);
     /* From `old` to `events`; 0 stands for "not registered". */
@@ -61,8 +62,10 @@ struct rota__poller_ops {
     /* True when it is certain, without asking, that nothing is ready; NULL
        when that cannot be known. */
     bool (*quiet)(const struct rota__poller *poller);
-    /* Reports through rota__poller_report(). -EINTR is no error. */
+    /* How many events there are, or an error. -EINTR is no error. */
     int (*wait)(struct rota__poller *poller, int64_t timeout);
+    /* Reports those of the last wait through rota__poller_report(). */
+    void (*deliver)(struct rota__poller *poller, int count);
 };
 
 struct rota__poller_entry {
@@ -92,6 +95,12 @@ int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,
                         unsigned events);
 void rota__poller_remove(struct rota__poller *poller,
                          struct rota__watch *watch);
+/* The same for an fd that is closed next: no system call if that does it. */
+void rota__poller_forget(struct rota__poller *poller,
+                         struct rota__watch *watch);
+/* The registration of `from` becomes that of `to`, without a system call. */
+void rota__poller_hand_over(struct rota__poller *poller,
+                            struct rota__watch *from, struct rota__watch *to);
 /* The watch of an fd, or NULL. */
 struct rota__watch *rota__poller_find(const struct rota__poller *poller,
                                       int fd);
@@ -102,6 +111,13 @@ struct rota__watch *rota__poller_find(const struct rota__poller *poller,
  */
 #define ROTA__ASK INT64_C(-1)
 int rota__poller_wait(struct rota__poller *poller, int64_t timeout);
+/*
+ * The same in two steps, for one who lets go of a lock to wait: collect()
+ * touches nothing but the poller and gives a count or an error, deliver()
+ * takes the count and calls ready().
+ */
+int rota__poller_collect(struct rota__poller *poller, int64_t timeout);
+void rota__poller_deliver(struct rota__poller *poller, int count);
 
 static inline void rota__poller_drained(struct rota__poller *poller,
                                         struct rota__watch *watch,
@@ -217,22 +233,37 @@ const char *rota__symbol_at(const void *address);
 int rota__fd_close(int fd);
 int rota__fd_set_nonblocking(int fd);
 int rota__socket_open(int family, int type, int protocol);
-int rota__socket_bind(int fd, const struct sockaddr *address, socklen_t size);
+int rota__socket_bind(int fd, const rota_address *address);
 int rota__socket_listen(int fd, int backlog);
-int rota__socket_accept(int fd, struct sockaddr_storage *address,
-                        socklen_t *size);
-int rota__socket_connect(int fd, const struct sockaddr *address,
-                         socklen_t size);
+int rota__socket_accept(int fd);
+int rota__socket_connect(int fd, const rota_address *address);
 /* What became of a connect: 0 or the error of the socket. */
 int rota__socket_error(int fd);
 intptr_t rota__socket_recv(int fd, void *buf, size_t size);
 intptr_t rota__socket_send(int fd, const void *buf, size_t size);
 int rota__socket_shutdown_write(int fd);
 int rota__socket_option(int fd, int level, int name, int value);
+/* Small writes leave at once; not every socket can, and that is no error. */
+void rota__socket_no_delay(int fd);
 /* Sends a reset instead of an orderly end when closed. */
 int rota__socket_reset_on_close(int fd);
-int rota__socket_local(int fd, struct sockaddr_storage *out, socklen_t *size);
-int rota__socket_peer(int fd, struct sockaddr_storage *out, socklen_t *size);
+int rota__socket_local(int fd, rota_address *out);
+int rota__socket_peer(int fd, rota_address *out);
+
+/* A list of addresses, as a name has them; free `items` with rota__free(). */
+struct rota__addresses {
+    rota_address *items;
+    size_t count;
+};
+
+/*
+ * getaddrinfo() for stream sockets: blocks, unless `literal` allows numbers
+ * only. `host` NULL with `passive`: all addresses of the machine. 0 or an
+ * error of the resolver (-ROTA_ENONAME...) or -ENOMEM.
+ */
+int rota__resolve_now(const char *host, int port, bool passive, bool literal,
+                      struct rota__addresses *out);
+void rota__address_set_port(rota_address *address, int port);
 
 /* True for errors of accept() that say "no more of something just now". */
 bool rota__socket_out_of_resources(int error);

@@ -88,6 +88,7 @@ static int add(struct rota__poll_set *set, int fd)
     if (err < 0)
         return err;
     set->fds[set->count].fd = fd;
+    set->fds[set->count].revents = 0; /* no event of the last wait */
     set->places[fd] = ++set->count;
     return 0;
 }
@@ -188,16 +189,18 @@ static void report(struct rota__poll_set *set, struct rota__poller *poller,
     rota__poller_report(poller, rota__poller_tag(poller, fd), events);
 }
 
-int rota__poll_set_wait(struct rota__poll_set *set, struct rota__poller *poller,
-                        int64_t timeout)
+int rota__poll_set_wait(struct rota__poll_set *set, int64_t timeout)
 {
-    int n = poll_for(set->fds, set->count, timeout > 0 ? timeout : 0);
+    return poll_for(set->fds, set->count, timeout > 0 ? timeout : 0);
+}
 
-    for (size_t i = 0, left = n > 0 ? (size_t)n : 0; left > 0; i++) {
+void rota__poll_set_deliver(struct rota__poll_set *set,
+                            struct rota__poller *poller, int count)
+{
+    for (size_t i = 0; i < set->count && count > 0; i++) {
         if (set->fds[i].revents == 0)
             continue;
-        left--;
+        count--;
         report(set, poller, i);
     }
-    return n;
 }

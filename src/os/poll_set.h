@@ -23,8 +23,10 @@ void rota__poll_set_fini(struct rota__poll_set *set);
 int rota__poll_set_change(struct rota__poll_set *set, int fd, unsigned events);
 /* Asks again for these of the events that the owner wants. */
 void rota__poll_set_rearm(struct rota__poll_set *set, int fd, unsigned events);
-/* poll(2), reporting to the poller; how many were ready, or -errno. */
-int rota__poll_set_wait(struct rota__poll_set *set, struct rota__poller *poller,
-                        int64_t timeout);
+/* poll(2): how many are ready, or -errno. */
+int rota__poll_set_wait(struct rota__poll_set *set, int64_t timeout);
+/* Reports that many to the poller. */
+void rota__poll_set_deliver(struct rota__poll_set *set,
+                            struct rota__poller *poller, int count);
 
 #endif

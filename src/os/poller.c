@@ -95,7 +95,8 @@ int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,
     return err;
 }
 
-void rota__poller_remove(struct rota__poller *poller, struct rota__watch *watch)
+static void unregister(struct rota__poller *poller, struct rota__watch *watch,
+                       bool tell_system)
 {
     struct rota__poller_entry *entry;
 
@@ -103,11 +104,31 @@ void rota__poller_remove(struct rota__poller *poller, struct rota__watch *watch)
         return;
     entry = &poller->entries[watch->fd];
     /* An fd that the user has closed is gone already: nothing to report. */
-    (void)poller->ops->change(poller, watch->fd, watch->events, 0);
+    if (tell_system)
+        (void)poller->ops->change(poller, watch->fd, watch->events, 0);
     entry->watch = NULL;
     entry->generation++;
     watch->events = 0;
     poller->watched--;
+}
+
+void rota__poller_remove(struct rota__poller *poller, struct rota__watch *watch)
+{
+    unregister(poller, watch, true);
+}
+
+void rota__poller_forget(struct rota__poller *poller, struct rota__watch *watch)
+{
+    unregister(poller, watch, !poller->ops->close_removes);
+}
+
+void rota__poller_hand_over(struct rota__poller *poller,
+                            struct rota__watch *from, struct rota__watch *to)
+{
+    to->fd = from->fd;
+    to->events = from->events;
+    from->events = 0;
+    poller->entries[to->fd].watch = to;
 }
 
 struct rota__watch *rota__poller_find(const struct rota__poller *poller, int fd)
@@ -117,11 +138,25 @@ struct rota__watch *rota__poller_find(const struct rota__poller *poller, int fd)
     return poller->entries[fd].watch;
 }
 
+int rota__poller_collect(struct rota__poller *poller, int64_t timeout)
+{
+    int count = poller->ops->wait(poller, timeout);
+
+    return count == -EINTR ? 0 : count;
+}
+
+void rota__poller_deliver(struct rota__poller *poller, int count)
+{
+    if (count > 0)
+        poller->ops->deliver(poller, count);
+}
+
 int rota__poller_wait(struct rota__poller *poller, int64_t timeout)
 {
-    int err = poller->ops->wait(poller, timeout);
+    int count = rota__poller_collect(poller, timeout);
 
-    return err == -EINTR ? 0 : err;
+    rota__poller_deliver(poller, count);
+    return count < 0 ? count : 0;
 }
 
 uint64_t rota__poller_tag(const struct rota__poller *poller, int fd)

@@ -147,13 +147,9 @@ static int ask(struct rota__poller *poller, int64_t timeout)
 {
     struct state *state = poller->state;
     bool exact = timeout > 0 && timeout != ROTA__FOREVER && state->has_pwait2;
-    int n = exact ? wait_to_the_nanosecond(state, timeout)
-                  : wait_to_the_millisecond(state, timeout);
 
-    for (int i = 0; i < n; i++)
-        rota__poller_report(poller, state->events[i].data.u64,
-                            from_epoll(state->events[i].events));
-    return n;
+    return exact ? wait_to_the_nanosecond(state, timeout)
+                 : wait_to_the_millisecond(state, timeout);
 }
 
 /* No flag here: ask, but not more often than every POLL_INTERVAL. */
@@ -212,16 +208,27 @@ static int epoll_wait_for(struct rota__poller *poller, int64_t timeout)
         }
     } else
         n = ask(poller, timeout > 0 ? timeout : 0);
-    return n < 0 ? n : 0;
+    return n;
+}
+
+static void epoll_deliver(struct rota__poller *poller, int count)
+{
+    struct state *state = poller->state;
+
+    for (int i = 0; i < count; i++)
+        rota__poller_report(poller, state->events[i].data.u64,
+                            from_epoll(state->events[i].events));
 }
 
 const struct rota__poller_ops rota__poller_epoll = {
     .name = "epoll",
+    .close_removes = true,
     .open = epoll_open,
     .close = epoll_close,
     .change = epoll_change,
     .quiet = epoll_quiet,
     .wait = epoll_wait_for,
+    .deliver = epoll_deliver,
 };
 
 #else

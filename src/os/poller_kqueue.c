@@ -108,20 +108,26 @@ static int kqueue_wait(struct rota__poller *poller, int64_t timeout)
     int n = kevent(state->fd, NULL, 0, state->events, BATCH,
                    timeout == ROTA__FOREVER ? NULL : &limit);
 
-    if (n < 0)
-        return -errno;
-    for (int i = 0; i < n; i++)
+    return n < 0 ? -errno : n;
+}
+
+static void kqueue_deliver(struct rota__poller *poller, int count)
+{
+    struct state *state = poller->state;
+
+    for (int i = 0; i < count; i++)
         rota__poller_report(poller, (uint64_t)(uintptr_t)state->events[i].udata,
                             from_kqueue(&state->events[i]));
-    return n;
 }
 
 const struct rota__poller_ops rota__poller_kqueue = {
     .name = "kqueue",
+    .close_removes = true,
     .open = kqueue_open,
     .close = kqueue_close,
     .change = kqueue_change,
     .wait = kqueue_wait,
+    .deliver = kqueue_deliver,
 };
 
 #else

@@ -38,7 +38,12 @@ static void poll_drained(struct rota__poller *poller, int fd, unsigned events)
 
 static int poll_wait(struct rota__poller *poller, int64_t timeout)
 {
-    return rota__poll_set_wait(poller->state, poller, timeout);
+    return rota__poll_set_wait(poller->state, timeout);
+}
+
+static void poll_deliver(struct rota__poller *poller, int count)
+{
+    rota__poll_set_deliver(poller->state, poller, count);
 }
 
 const struct rota__poller_ops rota__poller_poll = {
@@ -48,4 +53,5 @@ const struct rota__poller_ops rota__poller_poll = {
     .change = poll_change,
     .drained = poll_drained,
     .wait = poll_wait,
+    .deliver = poll_deliver,
 };

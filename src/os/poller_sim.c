@@ -19,6 +19,7 @@ struct source {
 
 struct state {
     struct rota__poll_set real;
+    int real_count; /* of the last wait */
     struct source *sources;
     size_t count;
     size_t capacity;
@@ -131,10 +132,18 @@ static unsigned due(const struct source *source)
     return source->true_now & wanted & ~source->told;
 }
 
-static int report_simulated(struct rota__poller *poller)
+static int count_due(const struct state *state)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < state->count; i++)
+        n += due(&state->sources[i]) != 0;
+    return n;
+}
+
+static void deliver_simulated(struct rota__poller *poller)
 {
     struct state *state = poller->state;
-    int n = 0;
 
     for (size_t i = 0; i < state->count; i++) {
         struct source *source = &state->sources[i];
@@ -142,23 +151,30 @@ static int report_simulated(struct rota__poller *poller)
 
         if (!events)
             continue;
-        n++;
         if (source->asked & ROTA__EDGE)
             source->told |= events;
         rota__poller_report(poller, rota__poller_tag(poller, source->fd),
                             events);
     }
-    return n;
 }
 
 static int sim_wait(struct rota__poller *poller, int64_t timeout)
 {
     struct state *state = poller->state;
-    int simulated = report_simulated(poller);
-    int real =
-        rota__poll_set_wait(&state->real, poller, simulated ? 0 : timeout);
+    int simulated = count_due(state);
+    int real = rota__poll_set_wait(&state->real, simulated ? 0 : timeout);
 
-    return real < 0 ? real : real + simulated;
+    state->real_count = real > 0 ? real : 0;
+    return simulated ? simulated + state->real_count : real;
+}
+
+static void sim_deliver(struct rota__poller *poller, int count)
+{
+    struct state *state = poller->state;
+
+    (void)count;
+    deliver_simulated(poller);
+    rota__poll_set_deliver(&state->real, poller, state->real_count);
 }
 
 const struct rota__poller_ops rota__poller_sim = {
@@ -168,4 +184,5 @@ const struct rota__poller_ops rota__poller_sim = {
     .change = sim_change,
     .drained = sim_drained,
     .wait = sim_wait,
+    .deliver = sim_deliver,
 };

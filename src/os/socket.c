@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
@@ -65,9 +67,14 @@ int rota__socket_open(int family, int type, int protocol)
 #endif
 }
 
-int rota__socket_bind(int fd, const struct sockaddr *address, socklen_t size)
+static const struct sockaddr *raw(const rota_address *address)
 {
-    return bind(fd, address, size) < 0 ? -errno : 0;
+    return (const struct sockaddr *)&address->storage;
+}
+
+int rota__socket_bind(int fd, const rota_address *address)
+{
+    return bind(fd, raw(address), address->size) < 0 ? -errno : 0;
 }
 
 int rota__socket_listen(int fd, int backlog)
@@ -75,17 +82,15 @@ int rota__socket_listen(int fd, int backlog)
     return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
-int rota__socket_accept(int fd, struct sockaddr_storage *address,
-                        socklen_t *size)
+int rota__socket_accept(int fd)
 {
     int peer;
 
     do {
 #if defined(SOCK_NONBLOCK)
-        peer = accept4(fd, (struct sockaddr *)address, size,
-                       SOCK_NONBLOCK | SOCK_CLOEXEC);
+        peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 #else
-        peer = accept(fd, (struct sockaddr *)address, size);
+        peer = accept(fd, NULL, NULL);
 #endif
     } while (peer < 0 && errno == EINTR);
     if (peer < 0)
@@ -98,9 +103,9 @@ int rota__socket_accept(int fd, struct sockaddr_storage *address,
 }
 
 /* An interrupted connect goes on by itself, like one in progress. */
-int rota__socket_connect(int fd, const struct sockaddr *address, socklen_t size)
+int rota__socket_connect(int fd, const rota_address *address)
 {
-    if (connect(fd, address, size) == 0)
+    if (connect(fd, raw(address), address->size) == 0)
         return 0;
     return errno == EINTR ? -EINPROGRESS : -errno;
 }
@@ -145,6 +150,11 @@ int rota__socket_option(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
 }
 
+void rota__socket_no_delay(int fd)
+{
+    (void)rota__socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
 int rota__socket_reset_on_close(int fd)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -154,16 +164,20 @@ int rota__socket_reset_on_close(int fd)
     return 0;
 }
 
-int rota__socket_local(int fd, struct sockaddr_storage *out, socklen_t *size)
+int rota__socket_local(int fd, rota_address *out)
 {
-    *size = sizeof *out;
-    return getsockname(fd, (struct sockaddr *)out, size) < 0 ? -errno : 0;
+    out->size = sizeof out->storage;
+    if (getsockname(fd, (struct sockaddr *)&out->storage, &out->size) < 0)
+        return -errno;
+    return 0;
 }
 
-int rota__socket_peer(int fd, struct sockaddr_storage *out, socklen_t *size)
+int rota__socket_peer(int fd, rota_address *out)
 {
-    *size = sizeof *out;
-    return getpeername(fd, (struct sockaddr *)out, size) < 0 ? -errno : 0;
+    out->size = sizeof out->storage;
+    if (getpeername(fd, (struct sockaddr *)&out->storage, &out->size) < 0)
+        return -errno;
+    return 0;
 }
 
 bool rota__socket_out_of_resources(int error)

@@ -97,20 +97,23 @@ static intptr_t await(struct rota__task *self, struct rota__task *child)
     return result;
 }
 
+static bool is_handle_of(const struct rota__task *task, rota_task handle)
+{
+    return task->id == handle.id && task->stack->slot == handle.slot &&
+           task->loop->tasks->number == handle.loop;
+}
+
 static int claim_other(rota_task handle, const char *function,
                        struct rota__task **self, struct rota__task **other)
 {
-    int err;
-
     *self = rota__current();
     if (rota__unlikely(!*self))
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
                             "wait in a task, not in a callback");
-    err = rota__task_claim(handle, function, other);
-    if (rota__likely(err == 0) && rota__unlikely(*self == *other))
+    if (rota__unlikely(is_handle_of(*self, handle)))
         return rota__misuse(rota__running_loop, -EDEADLK, function,
                             "a task cannot wait for itself");
-    return err;
+    return rota__task_claim(handle, function, other);
 }
 
 intptr_t rota_await(rota_task handle)
@@ -121,12 +124,27 @@ intptr_t rota_await(rota_task handle)
     return rota__unlikely(err < 0) ? err : await(self, child);
 }
 
+/* No time at all: one that has not begun never does. */
+static intptr_t cancel_and_await(struct rota__task *self,
+                                 struct rota__task *child)
+{
+    int cancelling = self->cancelling;
+    intptr_t result;
+
+    rota__task_cancel(child);
+    result = await(self, child);
+    return result == -ECANCELED && self->cancelling == cancelling ? -ETIMEDOUT
+                                                                  : result;
+}
+
 intptr_t rota_wait_for(rota_task handle, double limit)
 {
     struct rota__task *self, *child;
     rota_timeout timeout;
     int err = claim_other(handle, "rota_wait_for", &self, &child);
 
+    if (err == 0 && limit <= 0 && !child->done)
+        return cancel_and_await(self, child);
     if (err == 0)
         err = rota_timeout_begin(&timeout, limit);
     if (err < 0)
@@ -134,11 +152,29 @@ intptr_t rota_wait_for(rota_task handle, double limit)
     return rota_timeout_end(&timeout, await(self, child));
 }
 
+static void shielded_done(struct rota__handle *handle)
+{
+    struct rota__borrower *borrower =
+        rota__container_of(handle, struct rota__borrower, handle);
+
+    rota__unpark(&borrower->waiter, borrower->result);
+}
+
+static bool leave_shield(struct rota__waiter *waiter)
+{
+    struct rota__borrower *borrower =
+        rota__container_of(waiter, struct rota__borrower, waiter);
+
+    rota__unready(&borrower->handle);
+    rota__unpark(waiter, -ECANCELED);
+    return true;
+}
+
 intptr_t rota_shield(rota_task handle)
 {
     struct rota__task *self = rota__current();
+    struct rota__borrower borrower;
     struct rota__task *task;
-    struct rota__waiter waiter;
     int err;
 
     if (!self)
@@ -151,17 +187,23 @@ intptr_t rota_shield(rota_task handle)
         return -EDEADLK;
     if (task->done)
         return task->result;
-    return rota__park_in(self, &waiter, &task->borrowers);
+    rota__list_push(&task->borrowers, &borrower.handle.link);
+    borrower.handle.run = shielded_done;
+    rota__list_init(&borrower.waiter.link);
+    borrower.waiter.cancel = leave_shield;
+    return rota__park(self, &borrower.waiter);
 }
 
 /* --- gather ------------------------------------------------------------- */
 
 /*
- * The tasks' owner while the gathering task is parked. Each child knows its
- * index; a child that is done waits, unreleased, until the gather ends.
+ * The tasks' owner while the gathering task is parked. A child that is done
+ * waits, unreleased, until the gather ends. As in asyncio, where the children
+ * wake a future and that one the task, it ends a turn later than the child.
  */
 struct gather {
     struct rota__owner owner;
+    struct rota__handle over; /* runs in that turn */
     struct rota__waiter waiter;
     struct rota__task *self;
     const rota_task *tasks;
@@ -199,8 +241,13 @@ static void gathered(struct rota__owner *owner, struct rota__task *child)
     note_end(gather, child);
     if (gather->parked && gather_is_over(gather)) {
         gather->parked = false;
-        rota__unpark(&gather->waiter, 0);
+        rota__ready(child->loop, &gather->over);
     }
+}
+
+static void gather_over(struct rota__handle *handle)
+{
+    rota__unpark(&rota__container_of(handle, struct gather, over)->waiter, 0);
 }
 
 static bool cancel_gather(struct rota__waiter *waiter)
@@ -219,10 +266,11 @@ static int claim_all(struct gather *gather)
 {
     for (size_t i = 0; i < gather->count; i++) {
         struct rota__task *child;
-        int err = rota__task_claim(gather->tasks[i], "rota_gather", &child);
+        int err =
+            is_handle_of(gather->self, gather->tasks[i])
+                ? -EDEADLK
+                : rota__task_claim(gather->tasks[i], "rota_gather", &child);
 
-        if (err == 0 && child == gather->self)
-            err = -EDEADLK;
         if (err < 0) {
             while (i-- > 0)
                 child_at(gather, i)->owner = NULL;
@@ -255,6 +303,7 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
 {
     struct gather gather = {
         .owner = {gathered},
+        .over = {.run = gather_over},
         .self = rota__current(),
         .tasks = tasks,
         .count = count,
@@ -278,9 +327,9 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
     collect(&gather);
     if (err < 0)
         return (int)err;
-    if (gather.cancelled && return_exceptions)
-        return -ECANCELED;
-    return return_exceptions ? 0 : (int)gather.error;
+    if (gather.error != 0 && !return_exceptions)
+        return (int)gather.error;
+    return gather.cancelled ? -ECANCELED : 0;
 }
 
 /* --- futures ------------------------------------------------------------ */
@@ -322,7 +371,7 @@ int rota_await_future(rota_future *future, intptr_t *result)
     if (future->loop != self->loop)
         return -EINVAL;
     if (!rota_future_done(future)) {
-        rota__list_push(&future->waiters, &wait.waiter.link);
+        rota__list_push(&future->callbacks, &wait.waiter.link);
         rota__list_init(&wait.parked.link);
         wait.parked.cancel = cancel_future;
         err = rota__park(self, &wait.parked);
@@ -347,11 +396,22 @@ static void awake(struct rota__handle *handle)
     rota__unpark(&rota__container_of(timer, struct sleeper, timer)->waiter, 0);
 }
 
+/* The timer may have fired already, in this turn, without having run. */
+static bool cancel_sleep(struct rota__waiter *waiter)
+{
+    struct sleeper *sleeper =
+        rota__container_of(waiter, struct sleeper, waiter);
+
+    rota__timer_cancel(waiter->task->loop, &sleeper->timer);
+    rota__unpark(waiter, -ECANCELED);
+    return true;
+}
+
 int rota_sleep(double seconds)
 {
     struct rota__task *self = rota__current();
     struct sleeper sleeper;
-    intptr_t err;
+    int err;
 
     if (rota__unlikely(!self))
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK, "rota_sleep",
@@ -364,10 +424,8 @@ int rota_sleep(double seconds)
     err = rota__timer_arm(self->loop, &sleeper.timer,
                           rota__now(self->loop) + rota__to_ns(seconds));
     if (rota__unlikely(err < 0))
-        return (int)err;
+        return err;
     rota__list_init(&sleeper.waiter.link);
-    sleeper.waiter.cancel = NULL;
-    err = rota__park(self, &sleeper.waiter);
-    rota__timer_cancel(self->loop, &sleeper.timer);
-    return (int)err;
+    sleeper.waiter.cancel = cancel_sleep;
+    return (int)rota__park(self, &sleeper.waiter);
 }

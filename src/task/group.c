@@ -6,6 +6,10 @@
  * group may live for long. The first error aborts: all other children are
  * cancelled, and so is the parent if it is still in the body. That request is
  * the group's own, and its end takes it back.
+ *
+ * The news of a child's end reach the group in the next turn, as in asyncio:
+ * what was ready together with a child that failed runs before it is
+ * cancelled.
  */
 #include "task/task.h"
 
@@ -29,9 +33,9 @@ static void note_error(rota_task_group *group, intptr_t error)
         group->error = (int)error;
 }
 
-static void child_failed(rota_task_group *group, intptr_t error)
+static void child_failed(rota_task_group *group)
 {
-    note_error(group, error);
+    group->failed = false;
     if (group->aborting || group->parent_cancelled)
         return;
     abort_group(group);
@@ -39,6 +43,31 @@ static void child_failed(rota_task_group *group, intptr_t error)
         return;
     group->parent_cancelled = true;
     rota__task_cancel(group->parent);
+}
+
+/* A cancellation may have woken the parent, in this turn. */
+static bool still_waits(const rota_task_group *group)
+{
+    return group->waiting && group->parent->waiting == group->waiting;
+}
+
+static void take_news(struct rota__handle *handle)
+{
+    rota_task_group *group = rota__container_of(handle, rota_task_group, news);
+
+    group->has_news = false;
+    if (group->failed)
+        child_failed(group);
+    if (still_waits(group) && rota__list_empty(&group->children))
+        rota__unpark(group->waiting, 0);
+}
+
+static void bring_news(rota_task_group *group)
+{
+    if (group->has_news)
+        return;
+    group->has_news = true;
+    rota__ready(group->parent->loop, &group->news);
 }
 
 static void child_done(struct rota__owner *owner, struct rota__task *child)
@@ -49,12 +78,12 @@ static void child_done(struct rota__owner *owner, struct rota__task *child)
     rota__list_remove(&child->siblings);
     if (result)
         *result = child->result;
-    if (rota_is_error(child->result) && child->result != -ECANCELED)
-        child_failed(group, child->result);
-    if (group->waiting && rota__list_empty(&group->children)) {
-        rota__unpark(group->waiting, 0);
-        group->waiting = NULL;
+    if (rota_is_error(child->result) && child->result != -ECANCELED) {
+        note_error(group, child->result);
+        group->failed = true;
     }
+    if (group->failed || rota__list_empty(&group->children))
+        bring_news(group);
     child->loop->tasks->zombie = child;
 }
 
@@ -67,6 +96,7 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
                             "rota_task_group_begin", "use it in a task");
     *group = (rota_task_group){
         .owner = {child_done},
+        .news = {.run = take_news},
         .parent = self,
     };
     rota__list_init(&group->children);
@@ -121,7 +151,7 @@ static bool join_children(rota_task_group *group)
 {
     bool cancelled = false;
 
-    while (!rota__list_empty(&group->children)) {
+    while (group->has_news || !rota__list_empty(&group->children)) {
         struct rota__waiter waiter = {0};
 
         rota__list_init(&waiter.link);
@@ -140,6 +170,19 @@ static void settle_parent(rota_task_group *group, bool *cancelled)
 {
     if (group->parent_cancelled && rota__task_uncancel(group->parent) == 0)
         *cancelled = false;
+}
+
+/*
+ * The error hides a cancellation from outside: it is asked for again, so that
+ * the parent's next wait tells of it.
+ */
+static intptr_t keep_cancelled(struct rota__task *parent, intptr_t error)
+{
+    if (parent->cancelling > 0) {
+        rota__task_uncancel(parent);
+        rota__task_cancel(parent);
+    }
+    return error;
 }
 
 intptr_t rota_task_group_end(rota_task_group *group, intptr_t result)
@@ -161,7 +204,7 @@ intptr_t rota_task_group_end(rota_task_group *group, intptr_t result)
     if (rota_is_error(result) && result != -ECANCELED)
         note_error(group, result);
     if (group->error != 0)
-        return group->error;
+        return keep_cancelled(self, group->error);
     if (cancelled)
         return -ECANCELED;
     return result == -ECANCELED ? 0 : result;

@@ -6,6 +6,7 @@
 
 struct runner {
     struct rota__owner owner;
+    struct rota__handle stop; /* runs in the turn after the end, as asyncio's */
     rota_loop *loop;
     intptr_t result;
     bool done;
@@ -18,13 +19,22 @@ static void main_done(struct rota__owner *owner, struct rota__task *task)
     runner->result = task->result;
     runner->done = true;
     task->loop->tasks->zombie = task;
-    rota_loop_stop(runner->loop);
+    rota__ready(task->loop, &runner->stop);
+}
+
+static void stop_loop(struct rota__handle *handle)
+{
+    rota_loop_stop(rota__container_of(handle, struct runner, stop)->loop);
 }
 
 static intptr_t run_until_complete(rota_loop *loop,
                                    rota_task_function *function, void *arg)
 {
-    struct runner runner = {.owner = {main_done}, .loop = loop};
+    struct runner runner = {
+        .owner = {main_done},
+        .stop = {.run = stop_loop},
+        .loop = loop,
+    };
     struct rota__task *task;
     rota_task handle;
     int err = rota__task_create(loop, &task, NULL, function, arg, "its run");
@@ -32,8 +42,10 @@ static intptr_t run_until_complete(rota_loop *loop,
     if (err < 0)
         return err;
     task->owner = &runner.owner;
+    rota__list_init(&runner.stop.link);
     handle = rota__task_handle(task);
     err = rota_loop_run_forever(loop);
+    rota__unready(&runner.stop);
     if (runner.done)
         return runner.result;
     if (task->id == handle.id)

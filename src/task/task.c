@@ -161,11 +161,27 @@ static void detached_done(struct rota__owner *owner, struct rota__task *child)
 
 struct rota__owner rota__detached = {detached_done};
 
+/* As in asyncio they wake in the turn after the next: a future is between. */
+static void tell_borrowers(struct rota__task *task)
+{
+    struct rota__link *link;
+
+    while ((link = rota__list_pop(&task->borrowers)) != NULL) {
+        struct rota__handle *handle =
+            rota__container_of(link, struct rota__handle, link);
+
+        rota__container_of(handle, struct rota__borrower, handle)->result =
+            task->result;
+        rota__ready(task->loop, handle);
+    }
+}
+
 static void tell(struct rota__task *task)
 {
     struct rota__tasks *tasks = task->loop->tasks;
 
-    rota__unpark_all(&task->borrowers, task->result);
+    if (rota__unlikely(!rota__list_empty(&task->borrowers)))
+        tell_borrowers(task);
     if (task->owner)
         task->owner->child_done(task->owner, task);
     if (--tasks->live == 0 && tasks->stop_when_empty)

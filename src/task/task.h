@@ -32,6 +32,13 @@ struct rota__waiter {
     bool (*cancel)(struct rota__waiter *waiter);
 };
 
+/* A shield that waits; the handle stands in the task's list until the end. */
+struct rota__borrower {
+    struct rota__handle handle;
+    struct rota__waiter waiter;
+    intptr_t result;
+};
+
 struct rota__task {
     struct rota__handle handle; /* resumes it */
     struct rota__context context;
@@ -76,7 +83,7 @@ struct rota__tasks {
     uint32_t number; /* of this loop, unique in the process */
     size_t live;     /* tasks that are not done */
     bool stop_when_empty;
-    struct rota__at_close at_close;
+    struct rota__at_close at_close; /* then at_end: stacks outlive queues */
     struct rota__signal_stack signal_stack;
 };
 

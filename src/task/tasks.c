@@ -54,19 +54,52 @@ static void report_left(struct rota__task *task)
         rota__report("  it was made at %s", task->where);
 }
 
-static void close_tasks(struct rota__at_close *at_close)
+/* Kept apart from the scope, whose own memory may be gone when it is asked. */
+struct open_scope {
+    struct rota__link link;
+    const void *scope;
+    const char *what;
+    const char *where;
+};
+
+static struct open_scope *innermost(struct rota__task *task)
+{
+    return rota__container_of(task->scopes.prev, struct open_scope, link);
+}
+
+/* It will not run again: nobody must find it waiting. */
+static void leave_queues(struct rota__task *task)
+{
+    struct rota__waiter *waiter = task->waiting;
+
+    if (waiter && waiter->cancel)
+        (void)waiter->cancel(waiter);
+    else if (waiter)
+        rota__list_remove(&waiter->link);
+}
+
+static void destroy(struct rota__task *task)
+{
+    while (!rota__list_empty(&task->scopes)) {
+        struct open_scope *note = innermost(task);
+
+        rota__list_remove(&note->link);
+        rota__free(note);
+    }
+    rota__unready(&task->handle);
+    rota__task_release(task);
+}
+
+/* What is queued on the stacks, timers above all, has been dropped. */
+static void free_tasks(struct rota__at_close *at_close)
 {
     struct rota__tasks *tasks =
         rota__container_of(at_close, struct rota__tasks, at_close);
     struct rota__stack_class *class = tasks->classes;
 
-    for (size_t i = 0; i < tasks->slot_count; i++) {
-        if (tasks->slots[i]->id == 0)
-            continue;
-        report_left(tasks->slots[i]);
-        rota__unready(&tasks->slots[i]->handle);
-        rota__task_release(tasks->slots[i]);
-    }
+    for (size_t i = 0; i < tasks->slot_count; i++)
+        if (tasks->slots[i]->id != 0)
+            destroy(tasks->slots[i]);
     rota__overflow_watch_end();
     rota__signal_stack_end(&tasks->signal_stack);
     rota__stack_pool_fini(&tasks->pool);
@@ -80,6 +113,20 @@ static void close_tasks(struct rota__at_close *at_close)
     tasks->loop->tasks = NULL;
     rota__free(tasks->slots);
     rota__free(tasks);
+}
+
+static void close_tasks(struct rota__at_close *at_close)
+{
+    struct rota__tasks *tasks =
+        rota__container_of(at_close, struct rota__tasks, at_close);
+
+    for (size_t i = 0; i < tasks->slot_count; i++)
+        if (tasks->slots[i]->id != 0)
+            report_left(tasks->slots[i]);
+    for (size_t i = 0; i < tasks->slot_count; i++)
+        if (tasks->slots[i]->id != 0)
+            leave_queues(tasks->slots[i]);
+    rota__at_end_add(tasks->loop, at_close, free_tasks);
 }
 
 static size_t default_stack_size(const rota_loop *loop)
@@ -238,6 +285,8 @@ int rota_task_set_name(rota_task handle, const char *name)
 
     if (err < 0)
         return err;
+    if (!name)
+        return -EINVAL;
     snprintf(task->name, sizeof task->name, "%s", name);
     return 0;
 }
@@ -260,14 +309,6 @@ static bool describe_task(struct rota__handle *handle, char *out, size_t size)
 
 /* --- Scopes that a function left open ---------------------------------- */
 
-/* Kept apart from the scope, whose own memory may be gone when it is asked. */
-struct open_scope {
-    struct rota__link link;
-    const void *scope;
-    const char *what;
-    const char *where;
-};
-
 void rota__scope_opened(struct rota__task *task, const void *scope,
                         const char *what, const char *where)
 {
@@ -282,11 +323,6 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
     note->what = what;
     note->where = where;
     rota__list_push(&task->scopes, &note->link);
-}
-
-static struct open_scope *innermost(struct rota__task *task)
-{
-    return rota__container_of(task->scopes.prev, struct open_scope, link);
 }
 
 void rota__scope_closed(struct rota__task *task, const void *scope,

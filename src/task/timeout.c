@@ -34,30 +34,38 @@ static void fire(struct rota__handle *handle)
     rota__task_cancel(timeout->task);
 }
 
-/* A time that has come already fires in the next turn. */
-static int arm(rota_timeout *timeout, int64_t when)
+/* A time that has come already fires in the next turn, before what follows. */
+static int arm(rota_timeout *timeout, int64_t when, int64_t now)
 {
     rota_loop *loop = timeout->task->loop;
 
+    if (when == ROTA__FOREVER) {
+        rota__timer_cancel(loop, timer_of(timeout));
+    } else if (when <= now) {
+        rota__timer_cancel(loop, timer_of(timeout));
+        rota__ready(loop, &timeout->handle);
+    } else {
+        int err = rota__timer_rearm(loop, timer_of(timeout), when);
+
+        if (err < 0)
+            return err;
+    }
     timeout->when = when;
-    if (when == ROTA__FOREVER)
-        return 0;
-    return rota__timer_arm(loop, timer_of(timeout), when);
+    return 0;
 }
 
-static int64_t time_from(const rota_loop *loop, double time, bool absolute)
+static int64_t time_from(int64_t start, double time)
 {
     if (time == (double)INFINITY)
         return ROTA__FOREVER;
-    if (absolute)
-        return rota__to_ns(time);
-    return rota__now(loop) + rota__to_ns(time);
+    return start + rota__to_ns(time);
 }
 
 int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
                         const char *where)
 {
     struct rota__task *self = rota__current();
+    int64_t now;
     int err;
 
     if (rota__unlikely(!self))
@@ -69,7 +77,8 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
     rota__timer_init(timer_of(timeout), fire);
-    err = arm(timeout, time_from(self->loop, time, absolute));
+    now = rota__now(self->loop);
+    err = arm(timeout, time_from(absolute ? 0 : now, time), now);
     if (rota__likely(err == 0))
         rota__scope_opened(self, timeout, "timeout", where);
     else
@@ -127,13 +136,7 @@ int rota_timeout_reschedule(rota_timeout *timeout, double when)
         return -EINVAL;
     if (timeout->state != ACTIVE)
         return -ROTA_ESTATE;
-    timeout->when = time_from(timeout->task->loop, when, true);
-    if (timeout->when == ROTA__FOREVER)
-        rota__timer_cancel(timeout->task->loop, timer_of(timeout));
-    else
-        err = rota__timer_rearm(timeout->task->loop, timer_of(timeout),
-                                timeout->when);
-    return err;
+    return arm(timeout, time_from(0, when), rota__now(timeout->task->loop));
 }
 
 double rota_timeout_when(const rota_timeout *timeout)

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading
+ *
+ * rota_read() passes bytes from the kernel to the caller. The reads that must
+ * see a whole thing first (exactly, until, line) collect in stream->in and
+ * take it out only when it is complete, so that a cancelled or failed one has
+ * lost nothing.
+ */
+#define _GNU_SOURCE
+#include "stream/stream.h"
+
+#define CHUNK 8192
+
+static int check_read(const rota_stream *stream, const struct rota__task *self)
+{
+    int err = rota__stream_check(stream, self);
+
+    if (rota__unlikely(err == 0 && stream->reader))
+        err = -EBUSY;
+    return err;
+}
+
+static bool stop_reading(struct rota__waiter *waiter);
+
+struct reading {
+    struct rota__waiter waiter;
+    rota_stream *stream;
+};
+
+/* 0 when there may be something to read, or an error. */
+static int wait_readable(rota_stream *stream, struct rota__task *self)
+{
+    struct reading reading = {.stream = stream};
+    intptr_t err;
+
+    rota__list_init(&reading.waiter.link);
+    reading.waiter.cancel = stop_reading;
+    stream->reader = &reading.waiter;
+    stream->users++;
+    err = rota__park(self, &reading.waiter);
+    stream->users--;
+    if (rota__unlikely(err == 0 && stream->closing))
+        err = -ROTA_ECLOSING;
+    return (int)err;
+}
+
+static bool stop_reading(struct rota__waiter *waiter)
+{
+    rota__container_of(waiter, struct reading, waiter)->stream->reader = NULL;
+    rota__unpark(waiter, -ECANCELED);
+    return true;
+}
+
+static size_t take(rota_stream *stream, void *buf, size_t size)
+{
+    size_t have = rota__buffer_size(&stream->in);
+
+    if (size > have)
+        size = have;
+    memcpy(buf, rota__buffer_data(&stream->in), size);
+    rota__buffer_consume(&stream->in, size);
+    return size;
+}
+
+static intptr_t leave_with(rota_stream *stream, intptr_t result)
+{
+    rota__stream_leave(stream);
+    return result;
+}
+
+intptr_t rota_read(rota_stream *stream, void *buf, size_t size)
+{
+    struct rota__task *self = rota__current();
+    intptr_t n = check_read(stream, self);
+
+    if (rota__unlikely(n < 0))
+        return n;
+    if (rota__unlikely(size == 0))
+        return -EINVAL;
+    if (rota__buffer_size(&stream->in) > 0)
+        return (intptr_t)take(stream, buf, size);
+    while ((n = rota__conn_read(&stream->conn, buf, size)) == -EAGAIN) {
+        n = wait_readable(stream, self);
+        if (rota__unlikely(n < 0))
+            return leave_with(stream, n);
+    }
+    return n;
+}
+
+/* Adds to stream->in: bytes, 0 at the end of the stream, or an error. */
+static intptr_t fill(rota_stream *stream, struct rota__task *self, size_t want)
+{
+    struct rota__buffer *in = &stream->in;
+    size_t room = want > CHUNK ? want : CHUNK;
+    intptr_t n = rota__buffer_reserve(in, room);
+
+    if (n < 0)
+        return n;
+    while ((n = rota__conn_read(&stream->conn, in->memory + in->end, room)) ==
+           -EAGAIN) {
+        n = wait_readable(stream, self);
+        if (n < 0)
+            return n;
+    }
+    if (n > 0)
+        rota__buffer_filled(in, (size_t)n);
+    return n;
+}
+
+intptr_t rota_read_exactly(rota_stream *stream, void *buf, size_t size)
+{
+    struct rota__task *self = rota__current();
+    intptr_t n = check_read(stream, self);
+
+    if (n < 0)
+        return n;
+    while (rota__buffer_size(&stream->in) < size) {
+        n = fill(stream, self, size - rota__buffer_size(&stream->in));
+        if (n <= 0)
+            return leave_with(stream, n < 0 ? n : -ROTA_EINCOMPLETE);
+    }
+    if (size > 0)
+        take(stream, buf, size);
+    return (intptr_t)size;
+}
+
+struct search {
+    const void *separator;
+    size_t separator_size;
+    size_t seen; /* bytes that cannot begin a match */
+};
+
+/* The size of what ends with the separator, or 0 if it has not come yet. */
+static size_t find(const struct rota__buffer *in, struct search *search)
+{
+    size_t size = rota__buffer_size(in);
+    char *data = rota__buffer_data(in);
+    char *at = NULL;
+
+    if (size > search->seen)
+        at = memmem(data + search->seen, size - search->seen, search->separator,
+                    search->separator_size);
+    if (at)
+        return (size_t)(at - data) + search->separator_size;
+    if (size >= search->separator_size)
+        search->seen = size - search->separator_size + 1;
+    return 0;
+}
+
+/* The size of what is to be taken; 0 at the end; or an error. */
+static intptr_t collect(rota_stream *stream, struct rota__task *self,
+                        struct search *search, size_t limit)
+{
+    for (;;) {
+        size_t size = find(&stream->in, search);
+        intptr_t n;
+
+        if (size > limit || (size == 0 && search->seen >= limit))
+            return -ROTA_ELIMIT;
+        if (size > 0)
+            return (intptr_t)size;
+        n = fill(stream, self, CHUNK);
+        if (n <= 0)
+            return n;
+    }
+}
+
+static intptr_t read_until(rota_stream *stream, struct search *search,
+                           void *buf, size_t size, bool line)
+{
+    struct rota__task *self = rota__current();
+    size_t limit = size < stream->limit ? size : stream->limit;
+    intptr_t n = check_read(stream, self);
+
+    if (n < 0)
+        return n;
+    n = collect(stream, self, search, limit);
+    if (n == 0 && !line)
+        n = -ROTA_EINCOMPLETE;
+    else if (n == 0)
+        n = (intptr_t)rota__buffer_size(&stream->in);
+    if (n < 0)
+        return leave_with(stream, n);
+    if ((size_t)n > size)
+        return -ROTA_ELIMIT;
+    return n == 0 ? 0 : (intptr_t)take(stream, buf, (size_t)n);
+}
+
+intptr_t rota_read_until(rota_stream *stream, const void *separator,
+                         size_t separator_size, void *buf, size_t size)
+{
+    struct search search = {separator, separator_size, 0};
+
+    if (separator_size == 0)
+        return -EINVAL;
+    return read_until(stream, &search, buf, size, false);
+}
+
+intptr_t rota_read_line(rota_stream *stream, void *buf, size_t size)
+{
+    struct search search = {"\n", 1, 0};
+
+    return read_until(stream, &search, buf, size, true);
+}
+
+bool rota_at_eof(const rota_stream *stream)
+{
+    return stream->conn.at_end && rota__buffer_size(&stream->in) == 0;
+}
+
+int rota_stream_set_limit(rota_stream *stream, size_t limit)
+{
+    if (limit == 0)
+        return -EINVAL;
+    stream->limit = limit;
+    return 0;
+}

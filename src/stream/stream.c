@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a stream: made, closing, closed, freed
+ */
+#include "stream/stream.h"
+
+#define DEFAULT_LIMIT 65536
+
+static rota_stream *stream_of(struct rota__conn *conn)
+{
+    return rota__container_of(conn, rota_stream, conn);
+}
+
+/* --- What the connection tells ------------------------------------------ */
+
+static void wake_reader(rota_stream *stream, intptr_t result)
+{
+    struct rota__waiter *reader = stream->reader;
+
+    if (!reader)
+        return;
+    stream->reader = NULL;
+    rota__unpark(reader, result);
+}
+
+static void readable(struct rota__conn *conn)
+{
+    wake_reader(stream_of(conn), 0);
+}
+
+void rota__stream_update_paused(rota_stream *stream)
+{
+    size_t queued = rota__buffer_size(&stream->conn.out);
+
+    if (queued > ROTA__HIGH_WATER)
+        stream->paused = true;
+    else if (queued <= ROTA__LOW_WATER)
+        stream->paused = false;
+}
+
+static void writable(struct rota__conn *conn)
+{
+    rota_stream *stream = stream_of(conn);
+
+    rota__stream_update_paused(stream);
+    rota__unpark_all(&stream->flow, 0);
+    if (conn->error)
+        wake_reader(stream, 0);
+}
+
+static void release(rota_stream *stream)
+{
+    rota__at_close_remove(&stream->at_close);
+    rota__buffer_fini(&stream->in);
+    rota__free(stream);
+}
+
+static void release_if_over(rota_stream *stream)
+{
+    if (stream->freed && stream->conn.closed && stream->users == 0)
+        release(stream);
+}
+
+static void closed(struct rota__conn *conn)
+{
+    rota_stream *stream = stream_of(conn);
+
+    rota__unpark_all(&stream->closers, 0);
+    release_if_over(stream);
+}
+
+const struct rota__conn_events rota__stream_events = {
+    .readable = readable,
+    .writable = writable,
+    .closed = closed,
+};
+
+/* The loop closes first: the fd goes, the handle stays its owner's. */
+static void loop_closes(struct rota__at_close *at_close)
+{
+    rota_stream *stream = rota__container_of(at_close, rota_stream, at_close);
+
+    rota__conn_destroy(&stream->conn);
+    stream->closing = true;
+    stream->users = 0;
+    release_if_over(stream);
+}
+
+/* --- Making ------------------------------------------------------------- */
+
+rota_stream *rota__stream_new(rota_loop *loop)
+{
+    rota_stream *stream = rota__alloc(sizeof *stream);
+
+    if (!stream)
+        return NULL;
+    rota__buffer_init(&stream->in);
+    stream->limit = DEFAULT_LIMIT;
+    stream->reader = NULL;
+    rota__list_init(&stream->writers);
+    rota__list_init(&stream->flow);
+    rota__list_init(&stream->closers);
+    stream->users = 0;
+    stream->writing = false;
+    stream->paused = false;
+    stream->closing = false;
+    stream->freed = false;
+    rota__at_close_add(loop, &stream->at_close, loop_closes);
+    return stream;
+}
+
+void rota__stream_discard(rota_stream *stream)
+{
+    release(stream);
+}
+
+/* --- Waiting ------------------------------------------------------------ */
+
+intptr_t rota__stream_wait(rota_stream *stream, struct rota__task *self,
+                           struct rota__waiter *waiter,
+                           struct rota__link *queue)
+{
+    intptr_t result;
+
+    stream->users++;
+    result = rota__park_in(self, waiter, queue);
+    stream->users--;
+    return result;
+}
+
+void rota__stream_leave(rota_stream *stream)
+{
+    release_if_over(stream);
+}
+
+/* --- Closing ------------------------------------------------------------ */
+
+static void wake_all(rota_stream *stream)
+{
+    wake_reader(stream, -ROTA_ECLOSING);
+    rota__unpark_all(&stream->flow, -ROTA_ECLOSING);
+    rota__unpark_all(&stream->writers, -ROTA_ECLOSING);
+}
+
+void rota_close(rota_stream *stream)
+{
+    if (stream->closing)
+        return;
+    stream->closing = true;
+    wake_all(stream);
+    if (!stream->writing) /* else the writer closes when it leaves */
+        rota__conn_close(&stream->conn);
+}
+
+void rota_abort(rota_stream *stream)
+{
+    if (stream->conn.closed)
+        return;
+    stream->closing = true;
+    wake_all(stream);
+    rota__conn_abort(&stream->conn);
+}
+
+void rota__stream_release_writer(rota_stream *stream)
+{
+    struct rota__link *next = stream->writers.next;
+
+    if (stream->closing || rota__list_empty(&stream->writers)) {
+        stream->writing = false;
+        if (stream->closing)
+            rota__conn_close(&stream->conn);
+        return;
+    }
+    rota__container_of(next, struct rota__turn, waiter.link)->given = true;
+    rota__unpark_first(&stream->writers, 0);
+}
+
+bool rota_is_closing(const rota_stream *stream)
+{
+    return stream->closing;
+}
+
+int rota_wait_closed(rota_stream *stream)
+{
+    struct rota__task *self = rota__current();
+    struct rota__waiter waiter;
+    intptr_t err = 0;
+
+    if (!self)
+        return -ROTA_ENOTASK;
+    if (!stream->closing)
+        return -EINVAL;
+    if (!stream->conn.closed)
+        err = rota__stream_wait(stream, self, &waiter, &stream->closers);
+    if (err == 0)
+        err = stream->conn.error;
+    rota__stream_leave(stream);
+    return (int)err;
+}
+
+void rota_stream_free(rota_stream *stream)
+{
+    if (!stream)
+        return;
+    rota_close(stream);
+    stream->freed = true;
+    release_if_over(stream);
+}
+
+/* --- Looking at it ------------------------------------------------------ */
+
+int rota_stream_peer_address(const rota_stream *stream, rota_address *out)
+{
+    if (stream->conn.closed)
+        return -ROTA_ECLOSING;
+    return rota__socket_peer(stream->conn.watch.fd, out);
+}
+
+int rota_stream_local_address(const rota_stream *stream, rota_address *out)
+{
+    if (stream->conn.closed)
+        return -ROTA_ECLOSING;
+    return rota__socket_local(stream->conn.watch.fd, out);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream: connections for tasks
+ *
+ * A stream joins a transport's connection to waiting tasks. A read first
+ * takes what is buffered, then asks the kernel, then parks; bytes go from the
+ * kernel straight into the caller's memory wherever they can.
+ *
+ * Writes are one at a time: a writer holds the stream (`writing`) while the
+ * kernel takes its bytes from the caller's own memory, and the others queue
+ * behind it. What is left when it may go is copied into the connection.
+ *
+ * `users` counts the tasks inside; a stream that is freed while some are
+ * there is released by the last to leave.
+ */
+#ifndef ROTA_STREAM_STREAM_H
+#define ROTA_STREAM_STREAM_H
+
+#include "base/base.h"
+#include "loop/loop.h"
+#include "task/task.h"
+#include "transport/transport.h"
+#include <rota/stream.h>
+
+#define ROTA__HIGH_WATER 65536
+#define ROTA__LOW_WATER 16384
+
+struct rota_stream {
+    struct rota__conn conn;
+    struct rota__buffer in;
+    size_t limit;
+    struct rota__waiter *reader; /* the task that waits for bytes, if any */
+    struct rota__link writers;   /* wait for their turn */
+    struct rota__link flow;      /* wait for the kernel to take bytes */
+    struct rota__link closers;   /* wait for the close */
+    struct rota__at_close at_close;
+    unsigned users;
+    bool writing;
+    bool paused; /* above the high-water mark and not yet below the low one */
+    bool closing;
+    bool freed;
+};
+
+/* A stream whose conn is still to be opened or taken over; NULL: no memory. */
+rota_stream *rota__stream_new(rota_loop *loop);
+extern const struct rota__conn_events rota__stream_events;
+/* Frees one whose conn was never opened. */
+void rota__stream_discard(rota_stream *stream);
+
+/* 0, or why a task may not use the stream. */
+static inline int rota__stream_check(const rota_stream *stream,
+                                     const struct rota__task *self)
+{
+    if (rota__unlikely(!self))
+        return -ROTA_ENOTASK;
+    if (rota__unlikely(stream->closing))
+        return -ROTA_ECLOSING;
+    return 0;
+}
+
+/* Parks in a queue of the stream; the stream may be freed afterwards only if
+   the task leaves it. */
+intptr_t rota__stream_wait(rota_stream *stream, struct rota__task *self,
+                           struct rota__waiter *waiter,
+                           struct rota__link *queue);
+/* A task goes away: the last one of a freed stream releases it. */
+void rota__stream_leave(rota_stream *stream);
+
+/* What waits in stream->writers: the turn is handed over, not left open. */
+struct rota__turn {
+    struct rota__waiter waiter;
+    bool given;
+};
+
+/* The writer's turn is over; goes on with a close that waited for it. */
+void rota__stream_release_writer(rota_stream *stream);
+void rota__stream_update_paused(rota_stream *stream);
+
+/* Resolves a name, awaiting the pool only if it is not a literal. */
+int rota__resolve(struct rota__task *self, const char *host, int port,
+                  bool passive, struct rota__addresses *out);
+
+#endif
