@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 
-from programs import HERE
+from programs import HERE, RUN_SECONDS
 
 KEPT = os.path.join(HERE, "instructions.json")
 GROWTH = 1.03
@@ -30,7 +30,10 @@ WORKS = {  # operations in the short run and in the long run
 def count(micro, work, n):
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     run = subprocess.run(
-        [*command, micro, work, str(n)], capture_output=True, text=True
+        [*command, micro, work, str(n)],
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
     )
     collected = re.search(r"Collected : (\d+)", run.stderr)
     if run.returncode != 0 or collected is None:
@@ -72,7 +75,7 @@ def measure(micro):
     for work in WORKS:
         try:
             counts[work] = per_operation(micro, work)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             print(f"{work:12}{'failed':>12}  {error}")
     return counts
 

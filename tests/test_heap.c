@@ -249,6 +249,19 @@ static void the_ends_of_the_key_range_are_keys(void)
     expect_order(&heap, nodes, (int[]){2, 1, 0}, 3);
 }
 
+static void the_order_of_equals_survives_the_wrap_of_the_counter(void)
+{
+    struct rota__heap heap;
+    struct rota__heap_node nodes[6];
+
+    rota__heap_init(&heap);
+    heap.sequence -= 3; /* as after four thousand million insertions */
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(rota__heap_insert(&heap, &nodes[i], 7), 0);
+    rota__heap_move(&heap, &nodes[1], 7);
+    expect_order(&heap, nodes, (int[]){0, 2, 3, 4, 5, 1}, 6);
+}
+
 static void at_shows_each_node_once(void)
 {
     struct rota__heap heap;
@@ -302,5 +315,6 @@ HARNESS_MAIN(TEST(random_operations_agree_with_a_naive_model),
              TEST(a_node_pushed_back_many_times_has_its_last_key),
              TEST(a_node_that_was_pushed_back_can_be_removed),
              TEST(the_ends_of_the_key_range_are_keys),
+             TEST(the_order_of_equals_survives_the_wrap_of_the_counter),
              TEST(at_shows_each_node_once),
              TEST(without_memory_an_insertion_changes_nothing))

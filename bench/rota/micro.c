@@ -1,247 +1,158 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rota's own figures, by the public API: PROGRAM WORK [N]
- *
- * Prints "WORK NANOSECONDS": processor time an operation.
+ * rota's own figures: tasks, callbacks and memory
  */
-#include <rota.h>
-#include <inttypes.h>
+#include "micro.h"
+#include "peer.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-static size_t count;
-static rota_loop *loop;
+struct body {
+    double (*run)(long n);
+    long n;
+    double figure;
+};
 
-static double cpu_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static void must(intptr_t result)
+void micro_must(intptr_t result)
 {
     if (!rota_is_error(result))
         return;
-    fprintf(stderr, "micro: %s\n", rota_strerror(result));
+    fprintf(stderr, "rota_micro: %s\n", rota_strerror(result));
     exit(1);
 }
 
-/* --- tasks --------------------------------------------------------------- */
-
-static intptr_t yield_many(void *arg)
+static intptr_t run_body(void *arg)
 {
-    size_t times = *(size_t *)arg;
+    struct body *body = arg;
 
-    for (size_t i = 0; i < times; i++)
-        must(rota_sleep(0));
+    body->figure = body->run(body->n);
     return 0;
 }
 
-static double yield_among(size_t tasks)
+double micro_run(double (*run)(long n), long n)
 {
-    rota_task *all = calloc(tasks, sizeof(*all));
-    size_t times = count / tasks;
-    double began;
+    struct body body = {run, n, 0};
 
-    for (size_t i = 0; i < tasks; i++)
-        must(rota_create_task(&all[i], yield_many, &times));
-    began = cpu_now();
-    must(rota_gather(all, tasks, NULL, false));
-    began = cpu_now() - began;
+    micro_must(rota_run(run_body, &body));
+    return body.figure;
+}
+
+/* --- Tasks --------------------------------------------------------------- */
+
+static intptr_t yield_many(void *arg)
+{
+    for (long left = *(long *)arg; left > 0; left--)
+        micro_must(rota_sleep(0));
+    return 0;
+}
+
+static double yield_among(long n, long tasks)
+{
+    rota_task *all = peer_alloc(tasks, sizeof(*all));
+    long times = n / tasks;
+    int64_t start;
+    double figure;
+
+    for (long i = 0; i < tasks; i++)
+        micro_must(rota_create_task(&all[i], yield_many, &times));
+    start = peer_cpu_ns();
+    micro_must(rota_gather(all, (size_t)tasks, NULL, false));
+    figure = peer_ns_per_op(start, times * tasks);
     free(all);
-    return began / (double)(times * tasks);
+    return figure;
 }
 
-static double yield2(void)
+static double yield2_body(long n)
 {
-    return yield_among(2);
+    return yield_among(n, 2);
 }
 
-static double yield1000(void)
+static double yield1000_body(long n)
 {
-    return yield_among(1000);
+    return yield_among(n, 1000);
+}
+
+static double yield2(long n)
+{
+    return micro_run(yield2_body, n);
+}
+
+static double yield1000(long n)
+{
+    return micro_run(yield1000_body, n);
 }
 
 static intptr_t nothing(void *arg)
 {
-    return (intptr_t)arg;
+    (void)arg;
+    return 0;
 }
 
-static double spawn1(void)
+static double spawn1_body(long n)
 {
-    double began = cpu_now();
+    int64_t start = peer_cpu_ns();
     rota_task task;
 
-    for (size_t i = 0; i < count; i++) {
-        must(rota_create_task(&task, nothing, NULL));
-        must(rota_await(task));
+    for (long i = 0; i < n; i++) {
+        micro_must(rota_create_task(&task, nothing, NULL));
+        micro_must(rota_await(task));
     }
-    return (cpu_now() - began) / (double)count;
+    return peer_ns_per_op(start, n);
 }
 
-static double spawn1000(void)
+static double spawn1(long n)
 {
-    enum { ALIVE = 1000 };
-    size_t rounds = count / ALIVE;
-    double began = cpu_now();
-    static rota_task tasks[ALIVE];
-
-    for (size_t i = 0; i < rounds; i++) {
-        for (size_t j = 0; j < ALIVE; j++)
-            must(rota_create_task(&tasks[j], nothing, NULL));
-        for (size_t j = 0; j < ALIVE; j++)
-            must(rota_await(tasks[j]));
-    }
-    return (cpu_now() - began) / (double)(rounds * ALIVE);
+    return micro_run(spawn1_body, n);
 }
 
-/* --- callbacks and timers ------------------------------------------------ */
+static double spawn1000_body(long n)
+{
+    static rota_task tasks[PEER_BATCH];
+    long rounds = n / PEER_BATCH;
+    int64_t start = peer_cpu_ns();
 
-static size_t fired;
+    for (long i = 0; i < rounds; i++) {
+        for (long j = 0; j < PEER_BATCH; j++)
+            micro_must(rota_create_task(&tasks[j], nothing, NULL));
+        for (long j = 0; j < PEER_BATCH; j++)
+            micro_must(rota_await(tasks[j]));
+    }
+    return peer_ns_per_op(start, rounds * PEER_BATCH);
+}
+
+static double spawn1000(long n)
+{
+    return micro_run(spawn1000_body, n);
+}
+
+/* --- Callbacks ----------------------------------------------------------- */
 
 static void tick(void *arg)
 {
-    (void)arg;
-    fired++;
+    ++*(long *)arg;
 }
 
-static double call_soon(void)
+static double call_soon_body(long n)
 {
-    enum { BATCH = 1000 };
-    static rota_handle handles[BATCH];
-    double began;
+    static rota_handle handles[PEER_BATCH];
+    rota_loop *loop = rota_get_running_loop();
+    int64_t start = peer_cpu_ns();
+    long ticks = 0;
 
-    for (size_t i = 0; i < 2; i++) { /* the first round warms up */
-        fired = 0;
-        began = cpu_now();
-        while (fired < count) {
-            for (size_t j = 0; j < BATCH; j++)
-                must(rota_call_soon(loop, &handles[j], tick, NULL));
-            must(rota_sleep(0));
-        }
+    while (ticks < n) {
+        for (long j = 0; j < PEER_BATCH; j++)
+            micro_must(rota_call_soon(loop, &handles[j], tick, &ticks));
+        micro_must(rota_sleep(0));
     }
-    return (cpu_now() - began) / (double)fired;
+    return peer_ns_per_op(start, ticks);
 }
 
-static double call_soon_lent(void)
+static double call_soon(long n)
 {
-    enum { BATCH = 1000 };
-    double began = 0;
-
-    for (size_t i = 0; i < 2; i++) {
-        fired = 0;
-        began = cpu_now();
-        while (fired < count) {
-            for (size_t j = 0; j < BATCH; j++)
-                must(rota_call_soon(loop, NULL, tick, NULL));
-            must(rota_sleep(0));
-        }
-    }
-    return (cpu_now() - began) / (double)fired;
+    return micro_run(call_soon_body, n);
 }
 
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t xorshift(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static rota_timer_handle *timers;
-static size_t armed;
-
-static void make_timers(void)
-{
-    timers = malloc(count * sizeof(*timers));
-    if (!timers)
-        exit(1);
-    memset(timers, 0, count * sizeof(*timers)); /* and so touch them */
-    armed = count;
-}
-
-static void arm_all(double least, double span)
-{
-    make_timers();
-    for (size_t i = 0; i < count; i++) {
-        double delay = least + span * (double)(xorshift() % 1000000) / 1e6;
-
-        must(rota_call_later(loop, &timers[i], delay, tick, NULL));
-    }
-}
-
-static double timer_arm(void)
-{
-    double began;
-
-    make_timers();
-    began = cpu_now();
-    for (size_t i = 0; i < count; i++) {
-        double delay = 1 + 999 * (double)(xorshift() % 1000000) / 1e6;
-
-        must(rota_call_later(loop, &timers[i], delay, tick, NULL));
-    }
-    return (cpu_now() - began) / (double)count;
-}
-
-static double timer_cancel(void)
-{
-    size_t *order = malloc(count * sizeof(*order));
-    double began;
-
-    arm_all(1, 999);
-    for (size_t i = 0; i < count; i++)
-        order[i] = i;
-    for (size_t i = count - 1; i > 0; i--) {
-        size_t j = xorshift() % (i + 1);
-        size_t swap = order[i];
-
-        order[i] = order[j];
-        order[j] = swap;
-    }
-    began = cpu_now();
-    for (size_t i = 0; i < count; i++)
-        rota_timer_handle_cancel(&timers[order[i]]);
-    return (cpu_now() - began) / (double)count;
-}
-
-static double timer_fire(void)
-{
-    double began;
-
-    arm_all(0.2, 0.05);
-    usleep(400000);
-    began = cpu_now();
-    fired = 0;
-    while (fired < count)
-        must(rota_sleep(0));
-    return (cpu_now() - began) / (double)count;
-}
-
-static double timer_churn(void)
-{
-    enum { ALIVE = 10000 };
-    double began;
-    size_t times = count;
-
-    count = ALIVE;
-    arm_all(60, 1);
-    count = times;
-    began = cpu_now();
-    for (size_t i = 0; i < times; i++)
-        must(rota_timer_handle_reschedule(&timers[i % ALIVE],
-                                          rota_loop_time(loop) + 60));
-    return (cpu_now() - began) / (double)times;
-}
-
-/* --- memory -------------------------------------------------------------- */
+/* --- Memory -------------------------------------------------------------- */
 
 static intptr_t sleep_long(void *arg)
 {
@@ -249,83 +160,47 @@ static intptr_t sleep_long(void *arg)
     return rota_sleep(3600);
 }
 
-static double resident(void)
+static double rss_body(long n)
 {
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0;
+    rota_task *tasks = peer_alloc(n, sizeof(*tasks));
+    size_t before = peer_resident();
+    double figure;
 
-    if (!file || fscanf(file, "%*d %ld", &pages) != 1)
-        exit(1);
-    fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
-
-static double rss(void)
-{
-    rota_task *tasks = malloc(count * sizeof(*tasks));
-    double before;
-
-    memset(tasks, 0, count * sizeof(*tasks));
-    before = resident();
-    for (size_t i = 0; i < count; i++)
-        must(rota_create_task(&tasks[i], sleep_long, NULL));
-    must(rota_sleep(0));
-    must(rota_sleep(0));
-    before = (resident() - before) / (double)count;
-    for (size_t i = 0; i < count; i++)
-        must(rota_task_cancel(tasks[i]));
-    if (rota_gather(tasks, count, NULL, true) < 0)
-        exit(1);
+    for (long i = 0; i < n; i++)
+        micro_must(rota_create_task(&tasks[i], sleep_long, NULL));
+    micro_must(rota_sleep(0));
+    micro_must(rota_sleep(0));
+    figure = (double)(peer_resident() - before) / (double)n;
+    for (long i = 0; i < n; i++)
+        micro_must(rota_task_cancel(tasks[i]));
+    micro_must(rota_gather(tasks, (size_t)n, NULL, true));
     free(tasks);
-    return before;
+    return figure;
 }
 
-static void disarm_all(void)
+static double rss(long n)
 {
-    for (size_t i = 0; timers && i < armed; i++)
-        rota_timer_handle_cancel(&timers[i]);
-    free(timers);
+    return micro_run(rss_body, n);
 }
 
-static const struct work {
-    const char *name;
-    size_t count;
-    double (*run)(void);
-} works[] = {
-    {"yield2", 20000000, yield2},
-    {"yield1000", 20000000, yield1000},
-    {"spawn1", 5000000, spawn1},
-    {"spawn1000", 5000000, spawn1000},
-    {"call_soon", 20000000, call_soon},
-    {"call_soon_lent", 20000000, call_soon_lent},
-    {"timer_arm", 1000000, timer_arm},
-    {"timer_cancel", 1000000, timer_cancel},
-    {"timer_fire", 1000000, timer_fire},
-    {"timer_churn", 10000000, timer_churn},
-    {"rss", 100000, rss},
-    {"million", 1000000, rss},
+static const struct peer_work works[] = {
+    {"switch", raw_switch, 50000000},
+    {"yield2", yield2, 20000000},
+    {"yield1000", yield1000, 20000000},
+    {"spawn1", spawn1, 5000000},
+    {"spawn1000", spawn1000, 5000000},
+    {"call_soon", call_soon, 20000000},
+    {"timer_arm", timer_arm, PEER_MILLION},
+    {"timer_cancel", timer_cancel, PEER_MILLION},
+    {"timer_fire", timer_fire, PEER_MILLION},
+    {"timer_churn", timer_churn, 10000000},
+    {"rss", rss, PEER_SLEEPERS},
+    {"million", rss, PEER_MILLION},
+    {"echo", echo_in_process, 100000},
+    {NULL, NULL, 0},
 };
-
-static intptr_t amain(void *arg)
-{
-    const struct work *work = arg;
-
-    loop = rota_get_running_loop();
-    printf("%s %.2f\n", work->name, work->run());
-    disarm_all();
-    return 0;
-}
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof works / sizeof *works; i++) {
-        struct work work = works[i];
-
-        if (strcmp(work.name, argv[1]) != 0)
-            continue;
-        count = argc > 2 ? strtoul(argv[2], NULL, 0) : work.count;
-        return rota_run(amain, &work) < 0;
-    }
-    printf("%s unsupported\n", argc > 1 ? argv[1] : "");
-    return 3;
+    return peer_main(argc, argv, works, NULL);
 }

@@ -107,9 +107,9 @@ struct rota__link {
 
 struct rota__heap_node {
     int64_t key;         /* the true one */
-    uint64_t sequence;   /* of the last insertion or move */
-    uint64_t queued_seq; /* of the key that the heap sorted by */
-    size_t index;        /* in its slots; 0 when not in a heap */
+    uint32_t sequence;   /* of the last insertion or move */
+    uint32_t queued_seq; /* of the key that the heap sorted by */
+    uint32_t index;      /* in its slots; 0 when not in a heap */
 };
 
 #ifdef __cplusplus

@@ -37,8 +37,7 @@ typedef struct rota_handle {
     struct rota__handle base;
     rota_callback *callback;
     void *arg;
-    rota_loop *loop;
-    void *source; /* the future whose end is waited for, or NULL */
+    void *owner; /* its loop, or the future whose end it waits for */
     short state;
     short memory;
 } rota_handle;
@@ -146,6 +145,9 @@ int rota_call_at(rota_loop *loop, rota_timer_handle *handle, double when,
  * setting a new one. -ROTA_ESTATE if it is not pending, -EINVAL for a NaN.
  */
 int rota_timer_handle_reschedule(rota_timer_handle *handle, double when);
+
+/* The same, `delay` seconds from now: how a timeout is pushed back. */
+int rota_timer_handle_reschedule_later(rota_timer_handle *handle, double delay);
 
 /*
  * Cancels: the callback will not run, and the memory is the caller's again.

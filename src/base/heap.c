@@ -17,6 +17,7 @@
 
 #define ROOT 3
 #define CACHE_LINE 64
+#define MANY 1024
 
 static size_t parent_of(size_t index)
 {
@@ -33,14 +34,14 @@ static bool before(const struct rota__heap_slot *a,
 {
     if (a->key != b->key)
         return a->key < b->key;
-    return a->node->queued_seq < b->node->queued_seq;
+    return (int32_t)(a->node->queued_seq - b->node->queued_seq) < 0;
 }
 
 static void put(struct rota__heap *heap, size_t index,
                 struct rota__heap_slot slot)
 {
     heap->slots[index] = slot;
-    slot.node->index = index;
+    slot.node->index = (uint32_t)index;
 }
 
 static void rise(struct rota__heap *heap, size_t index,
@@ -111,22 +112,29 @@ void rota__heap_fini(struct rota__heap *heap)
     rota__heap_init(heap);
 }
 
+/* How far into the memory the first whole cache line begins. */
+static size_t offset_in(const void *memory)
+{
+    return (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE;
+}
+
 static int grow(struct rota__heap *heap)
 {
     size_t capacity = heap->capacity ? heap->capacity * 2 : 64;
     size_t bytes = capacity * sizeof *heap->slots;
-    char *memory = rota__alloc(bytes + CACHE_LINE);
-    struct rota__heap_slot *slots;
-    uintptr_t misfit = (uintptr_t)memory % CACHE_LINE;
+    size_t offset = offset_in(heap->memory);
+    char *memory;
 
+    if (capacity > UINT32_MAX) /* an index has 32 bits */
+        return -ENOMEM;
+    memory = rota__realloc(heap->memory, bytes + CACHE_LINE);
     if (!memory)
         return -ENOMEM;
-    slots = (void *)(memory + (misfit ? CACHE_LINE - misfit : 0));
-    if (heap->slots)
-        memcpy(slots, heap->slots, heap->end * sizeof *slots);
-    rota__free(heap->memory);
+    if (heap->slots && offset != offset_in(memory))
+        memmove(memory + offset_in(memory), memory + offset,
+                heap->end * sizeof *heap->slots);
     heap->memory = memory;
-    heap->slots = slots;
+    heap->slots = (void *)(memory + offset_in(memory));
     heap->capacity = capacity;
     return 0;
 }
@@ -187,4 +195,74 @@ size_t rota__heap_count(const struct rota__heap *heap)
 struct rota__heap_node *rota__heap_at(const struct rota__heap *heap, size_t i)
 {
     return heap->slots[ROOT + i].node;
+}
+
+/* --- Many at once -------------------------------------------------------- */
+
+static bool is_due(struct rota__heap_slot slot, int64_t key)
+{
+    return slot.key <= key && slot.node->key <= key;
+}
+
+/* The top levels tell whether it is worth looking at all of them. */
+static bool many_are_due(const struct rota__heap *heap, int64_t key)
+{
+    size_t due = 0;
+
+    if (rota__heap_count(heap) < MANY)
+        return false;
+    for (size_t i = ROOT; i < ROOT + 21; i++)
+        if (heap->slots[i].key > key)
+            return false;
+    for (size_t i = ROOT; i < heap->end; i++)
+        due += heap->slots[i].key <= key;
+    return due > rota__heap_count(heap) / 4;
+}
+
+/* Moves the due ones out and closes the ranks; returns how many. */
+static size_t split(struct rota__heap *heap, int64_t key,
+                    struct rota__heap_due *due)
+{
+    size_t count = 0;
+    size_t end = ROOT;
+
+    for (size_t i = ROOT; i < heap->end; i++) {
+        struct rota__heap_slot slot = heap->slots[i];
+
+        if (is_due(slot, key)) {
+            due[count++] = (struct rota__heap_due){
+                .key = slot.node->key,
+                .node = slot.node,
+                .sequence = slot.node->sequence,
+            };
+        } else {
+            put(heap, end++, slot_for(slot.node));
+        }
+    }
+    heap->end = end;
+    return count;
+}
+
+static void rebuild(struct rota__heap *heap)
+{
+    if (rota__heap_count(heap) < 2)
+        return;
+    for (size_t i = parent_of(heap->end - 1); i >= ROOT; i--)
+        sink(heap, i, heap->slots[i]);
+}
+
+struct rota__heap_due *rota__heap_take_many(struct rota__heap *heap,
+                                            int64_t key, size_t *count)
+{
+    struct rota__heap_due *due;
+
+    if (!many_are_due(heap, key))
+        return NULL;
+    due = rota__alloc(2 * rota__heap_count(heap) * sizeof *due);
+    if (!due)
+        return NULL;
+    *count = split(heap, key, due);
+    rebuild(heap);
+    rota__heap_sort_due(due, due + *count, *count);
+    return due;
 }

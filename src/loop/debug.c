@@ -69,7 +69,7 @@ static bool foreign_thread(const rota_loop *loop)
     return owner != 0 && owner != rota__thread_self();
 }
 
-int rota__check(const rota_loop *loop, const char *function)
+int rota__check_closely(const rota_loop *loop, const char *function)
 {
     if (rota__unlikely(loop->closed))
         return rota__misuse(loop, -ROTA_ECLOSED, function,

@@ -70,7 +70,7 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list)
         struct rota__link *next = at->next;
         rota_handle *handle = callback_at(at);
 
-        if (handle && handle->source == future) {
+        if (handle && handle->owner == future) {
             rota__list_cut(at);
             rota__handle_drop(handle);
         }
@@ -154,7 +154,7 @@ int rota_future_exception(rota_future *future)
 void rota__handle_run_future(struct rota__handle *base)
 {
     rota_handle *handle = rota__container_of(base, rota_handle, base);
-    rota_future *future = handle->source;
+    rota_future *future = handle->owner;
     rota_future_callback *callback =
         (rota_future_callback *)(uintptr_t)handle->callback;
     void *arg = handle->arg;
@@ -180,7 +180,7 @@ int rota_future_add_done_callback(rota_future *future, rota_handle *handle,
                              arg, rota__handle_run_future);
     if (!handle)
         return -ENOMEM;
-    handle->source = future;
+    handle->owner = future;
     if (future->state == PENDING)
         rota__list_push(&future->callbacks, &handle->base.link);
     else

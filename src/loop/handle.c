@@ -37,7 +37,9 @@ static void run_lent(struct rota__handle *base)
     rota_callback *callback = handle->callback;
     void *arg = handle->arg;
 
-    rota__list_push(&handle->loop->free_handles, &base->link);
+    rota_loop *loop = handle->owner;
+
+    rota__list_push(&loop->free_handles, &base->link);
     callback(arg);
 }
 
@@ -69,9 +71,16 @@ static rota_timer_handle *timer_handle_of(rota_handle *handle)
     return rota__container_of(handle, rota_timer_handle, handle);
 }
 
+static rota_loop *loop_of(const rota_handle *handle)
+{
+    if (handle->base.run == rota__handle_run_future)
+        return ((const rota_future *)handle->owner)->loop;
+    return handle->owner;
+}
+
 void rota__handle_finish(rota_handle *handle)
 {
-    rota_loop *loop = handle->loop;
+    rota_loop *loop = loop_of(handle);
 
     handle->state = ROTA__DONE;
     if (handle->memory == LENT)
@@ -96,8 +105,7 @@ static void fill(rota_handle *handle, rota_loop *loop, rota_callback *callback,
     handle->base.run = run;
     handle->callback = callback;
     handle->arg = arg;
-    handle->loop = loop;
-    handle->source = NULL;
+    handle->owner = loop;
     handle->state = ROTA__PENDING;
 }
 
@@ -228,7 +236,7 @@ int rota_call_later(rota_loop *loop, rota_timer_handle *handle, double delay,
 
     if (rota__unlikely(err < 0))
         return err;
-    return call_when(loop, handle, rota__now(loop) + (ns > 0 ? ns : 0),
+    return call_when(loop, handle, rota__now_at_most(loop) + (ns > 0 ? ns : 0),
                      callback, arg);
 }
 
@@ -242,21 +250,32 @@ int rota_call_at(rota_loop *loop, rota_timer_handle *handle, double when,
     return call_when(loop, handle, rota__to_ns(when), callback, arg);
 }
 
+static int reschedule(rota_timer_handle *handle, double time, int64_t start)
+{
+    if (rota__unlikely(isnan(time)))
+        return -EINVAL;
+    return rota__timer_rearm(handle->handle.owner, timer_of(handle),
+                             start + rota__to_ns(time));
+}
+
 int rota_timer_handle_reschedule(rota_timer_handle *handle, double when)
 {
-    rota_loop *loop = handle->handle.loop;
-
-    if (isnan(when))
-        return -EINVAL;
     if (handle->handle.state != ROTA__PENDING)
         return -ROTA_ESTATE;
-    return rota__timer_rearm(loop, timer_of(handle), rota__to_ns(when));
+    return reschedule(handle, when, 0);
+}
+
+int rota_timer_handle_reschedule_later(rota_timer_handle *handle, double delay)
+{
+    if (rota__unlikely(handle->handle.state != ROTA__PENDING))
+        return -ROTA_ESTATE;
+    return reschedule(handle, delay, rota__now_at_most(handle->handle.owner));
 }
 
 /* One from another thread's call may still be in the inbox. */
 static void unlink_handle(rota_handle *handle)
 {
-    rota__take_from_threads(handle->loop);
+    rota__take_from_threads(loop_of(handle));
     rota__unready(&handle->base);
 }
 
@@ -277,7 +296,7 @@ void rota_timer_handle_cancel(rota_timer_handle *handle)
 {
     if (handle->handle.state != ROTA__PENDING)
         return;
-    rota__timer_cancel(handle->handle.loop, timer_of(handle));
+    rota__timer_cancel(handle->handle.owner, timer_of(handle));
     handle->handle.state = ROTA__CANCELLED;
 }
 

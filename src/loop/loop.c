@@ -36,6 +36,7 @@ static void configure(rota_loop *loop, const rota_loop_options *options)
     loop->stack_size = options->stack_size;
     loop->allow_unguarded_stacks = options->allow_unguarded_stacks;
     loop->slow_callback = SLOW_CALLBACK;
+    rota__clock_init(&loop->clock);
     loop->virtual_now = rota__clock_now();
 }
 

@@ -65,6 +65,7 @@ struct rota_loop {
     bool keep_order; /* of the ready queue: no seed */
     bool virtual_clock;
     int64_t virtual_now;
+    struct rota__clock clock;
     uint64_t seed;
     struct rota__link **shuffled;
     size_t shuffled_capacity;
@@ -130,8 +131,9 @@ struct rota__running {
 
 /*
  * Begins and ends a run; between them rota__turn() makes one turn. `nested`
- * allows a run inside a callback of the same loop, as Python's nest_asyncio
- * wants: what is left of the outer turn then runs first in the inner one.
+ * allows a run inside a callback, as Python's nest_asyncio wants, of another
+ * loop or of the same: what is left of the outer turn then runs first in the
+ * inner one.
  */
 int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested);
 void rota__run_end(rota_loop *loop, struct rota__running *run);
@@ -166,6 +168,15 @@ void rota__visit_posts(const rota_loop *loop, rota__visitor *visitor,
 
 /* Timers, in ns of rota__now() */
 int64_t rota__now(const rota_loop *loop);
+
+/* Cheaper, and never before rota__now(): for deadlines, which may be late. */
+static inline int64_t rota__now_at_most(rota_loop *loop)
+{
+    if (rota__unlikely(loop->virtual_clock))
+        return loop->virtual_now;
+    return rota__clock_quick(&loop->clock) + ROTA__CLOCK_MARGIN;
+}
+
 int rota__timer_arm(rota_loop *loop, struct rota__timer *timer, int64_t when);
 /* Also of a timer that is armed. */
 int rota__timer_rearm(rota_loop *loop, struct rota__timer *timer, int64_t when);
@@ -211,8 +222,16 @@ void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
                       void (*run)(struct rota__at_close *));
 void rota__at_close_remove(struct rota__at_close *hook);
 
+int rota__check_closely(const rota_loop *loop, const char *function);
+
 /* 0, or the error for a loop that is closed, or (debug) a wrong thread. */
-int rota__check(const rota_loop *loop, const char *function);
+static inline int rota__check(const rota_loop *loop, const char *function)
+{
+    if (rota__likely(!loop->closed && !loop->debug))
+        return 0;
+    return rota__check_closely(loop, function);
+}
+
 /* Returns `error`; in debug mode stops, naming the function and the fix. */
 int rota__misuse(const rota_loop *loop, int error, const char *function,
                  const char *fix);

@@ -41,9 +41,9 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     if (timeout > 0 && loop->wait_hooks.before)
         loop->wait_hooks.before(loop->wait_hooks.arg);
     count = rota__poller_collect(&loop->poller, timeout);
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     if (timeout > 0 && loop->wait_hooks.after)
         loop->wait_hooks.after(loop->wait_hooks.arg);
-    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     rota__poller_deliver(&loop->poller, count);
     return count < 0 ? count : 0;
 }
@@ -77,14 +77,39 @@ static int wait_for_events(rota_loop *loop)
     return sleep_for(loop, timeout);
 }
 
-static void run_due_timers(rota_loop *loop)
+/* A cheap look first: while the loop is busy it is nearly always "no". */
+static bool timer_is_due(rota_loop *loop)
 {
     struct rota__heap_node *next = rota__heap_min(&loop->timers);
+
+    return next && next->key <= rota__now_at_most(loop);
+}
+
+static void run_many_due(rota_loop *loop, int64_t now)
+{
+    size_t count = 0;
+    struct rota__heap_due *due =
+        rota__heap_take_many(&loop->timers, now, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        due[i].node->index = 0;
+        rota__ready(
+            loop,
+            &rota__container_of(due[i].node, struct rota__timer, node)->handle);
+    }
+    rota__free(due);
+}
+
+static void run_due_timers(rota_loop *loop)
+{
+    struct rota__heap_node *next;
     int64_t now;
 
-    if (!next)
+    if (!timer_is_due(loop))
         return;
     now = rota__now(loop);
+    run_many_due(loop, now);
+    next = rota__heap_min(&loop->timers);
     while (next && next->key <= now) {
         struct rota__timer *timer =
             rota__container_of(next, struct rota__timer, node);
@@ -185,13 +210,6 @@ int rota__turn(rota_loop *loop)
     return err;
 }
 
-static bool timer_is_due(rota_loop *loop)
-{
-    struct rota__heap_node *next = rota__heap_min(&loop->timers);
-
-    return next && next->key <= rota__now(loop);
-}
-
 bool rota__turn_on(rota_loop *loop)
 {
     if (rota__list_empty(&loop->ready) || loop->stopping || !loop->keep_order ||
@@ -207,7 +225,7 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     if (loop->closed)
         return rota__misuse(loop, -ROTA_ECLOSED, "run",
                             "make a new loop; a closed one cannot run");
-    if (rota__running_loop && !(nested && rota__running_loop == loop))
+    if (rota__running_loop && !nested)
         return rota__misuse(loop, -ROTA_ERUNNING, "run",
                             "a loop runs on this thread already; create a "
                             "task on it and await that");

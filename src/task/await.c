@@ -422,7 +422,7 @@ int rota_sleep(double seconds)
         return rota__yield(self);
     rota__timer_init(&sleeper.timer, awake);
     err = rota__timer_arm(self->loop, &sleeper.timer,
-                          rota__now(self->loop) + rota__to_ns(seconds));
+                          rota__now_at_most(self->loop) + rota__to_ns(seconds));
     if (rota__unlikely(err < 0))
         return err;
     rota__list_init(&sleeper.waiter.link);

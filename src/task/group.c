@@ -109,11 +109,12 @@ int(rota_task_group_begin)(rota_task_group *group)
     return rota__task_group_begin(group, "?");
 }
 
-/* An ending group takes new children only while it has some. */
+/* An ending group takes new children only while it has some, or thinks so. */
 static bool takes_children(const rota_task_group *group)
 {
     return group->parent && !group->aborting &&
-           !(group->ending && rota__list_empty(&group->children));
+           !(group->ending && !group->has_news &&
+             rota__list_empty(&group->children));
 }
 
 int rota__task_group_create_task(rota_task_group *group,

@@ -79,16 +79,14 @@ intptr_t rota_loop_run_until_complete(rota_loop *loop,
     return err < 0 ? err : run_until_complete(loop, function, arg);
 }
 
+/* They keep their owners: their makers' cleanup may still await them. */
 static void cancel_each(struct rota__tasks *tasks)
 {
     for (size_t i = 0; i < tasks->slot_count; i++) {
         struct rota__task *task = tasks->slots[i];
 
-        if (task->id == 0 || task->done)
-            continue;
-        if (!task->owner)
-            task->owner = &rota__detached;
-        rota__task_cancel(task);
+        if (task->id != 0 && !task->done)
+            rota__task_cancel(task);
     }
 }
 

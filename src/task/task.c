@@ -139,6 +139,14 @@ int rota__task_uncancel(struct rota__task *task)
     return task->cancelling;
 }
 
+const char *rota__task_name(struct rota__task *task)
+{
+    if (!task->name[0])
+        snprintf(task->name, sizeof task->name, "Task-%llu",
+                 (unsigned long long)task->id);
+    return task->name;
+}
+
 static void report_error(struct rota__task *task)
 {
     if (!rota_is_error(task->result) || task->result == -ECANCELED)
@@ -147,7 +155,7 @@ static void report_error(struct rota__task *task)
                                 &(rota_exception_context){
                                     .message = "a detached task has failed",
                                     .error = task->result,
-                                    .name = task->name,
+                                    .name = rota__task_name(task),
                                 });
 }
 

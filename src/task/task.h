@@ -124,6 +124,8 @@ int rota__task_find(rota_task handle, struct rota__task **out);
 int rota__task_claim(rota_task handle, const char *function,
                      struct rota__task **out);
 rota_task rota__task_handle(const struct rota__task *task);
+/* Made up at the first call, if it was given none. */
+const char *rota__task_name(struct rota__task *task);
 /* Frees a task that is done. */
 void rota__task_release(struct rota__task *task);
 int rota__task_create(rota_loop *loop, struct rota__task **out,

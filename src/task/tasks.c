@@ -28,16 +28,14 @@ static size_t describe_fault(const char *address, char *out, size_t size)
     n = snprintf(out, size,
                  "rota: stack overflow in task %s (stack of %zu bytes, made "
                  "at %s); give it more with rota_task_options.stack_size\n",
-                 rota_task_get_name(rota__task_handle(task)), task->stack->size,
-                 task->where);
+                 rota__task_name(task), task->stack->size, task->where);
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size;
 }
 
 static void report_left(struct rota__task *task)
 {
-    rota_exception_context context = {.name = task->name};
+    rota_exception_context context = {.name = rota__task_name(task)};
 
-    rota_task_get_name(rota__task_handle(task));
     if (!task->done)
         context.message = "a task was destroyed but it is pending";
     else if (task->owner)
@@ -272,10 +270,7 @@ const char *rota_task_get_name(rota_task handle)
 
     if (rota__task_find(handle, &task) < 0)
         return NULL;
-    if (!task->name[0])
-        snprintf(task->name, sizeof task->name, "Task-%llu",
-                 (unsigned long long)task->id);
-    return task->name;
+    return rota__task_name(task);
 }
 
 int rota_task_set_name(rota_task handle, const char *name)
@@ -300,8 +295,8 @@ static bool describe_task(struct rota__handle *handle, char *out, size_t size)
 
         if (task->id == 0 || &task->handle != handle)
             continue;
-        snprintf(out, size, "task %s (made at %s)",
-                 rota_task_get_name(rota__task_handle(task)), task->where);
+        snprintf(out, size, "task %s (made at %s)", rota__task_name(task),
+                 task->where);
         return true;
     }
     return false;
@@ -346,6 +341,5 @@ void rota__scopes_check(struct rota__task *task)
     struct open_scope *note = innermost(task);
 
     rota__fatal("task %s returned with a %s still open, begun at %s",
-                rota_task_get_name(rota__task_handle(task)), note->what,
-                note->where);
+                rota__task_name(task), note->what, note->where);
 }

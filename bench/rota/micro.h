@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota's own figures: what the files of rota_micro share
+ */
+#ifndef BENCH_ROTA_MICRO_H
+#define BENCH_ROTA_MICRO_H
+
+#include <rota.h>
+
+/* Runs body(n) as the main task of a new loop and returns its figure. */
+double micro_run(double (*body)(long n), long n);
+
+/* Ends the program on an error. */
+void micro_must(intptr_t result);
+
+double timer_arm(long n);
+double timer_cancel(long n);
+double timer_fire(long n);
+double timer_churn(long n);
+double echo_in_process(long n);
+double raw_switch(long n);
+
+#endif

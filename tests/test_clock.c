@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monotonic clock
+ */
+#include "harness.h"
+
+#include "os/os.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static void the_clock_never_goes_back(void)
+{
+    int64_t before = rota__clock_now();
+
+    for (int i = 0; i < 100000; i++) {
+        int64_t now = rota__clock_now();
+
+        assert_true(now >= before);
+        before = now;
+    }
+}
+
+static void the_clock_goes_on(void)
+{
+    int64_t begin = rota__clock_now();
+    int64_t least = ROTA__FOREVER;
+    int64_t before = begin;
+
+    while (before - begin < ROTA__SECOND / 1000) {
+        int64_t now = rota__clock_now();
+
+        if (now > before && now - before < least)
+            least = now - before;
+        before = now;
+    }
+    assert_true(least < ROTA__SECOND / 1000); /* finer than a millisecond */
+}
+
+static void the_clock_counts_nanoseconds(void)
+{
+    const struct timespec moment = {.tv_nsec = 3000000};
+    int64_t begin = rota__clock_now();
+    int64_t took;
+
+    nanosleep(&moment, NULL);
+    took = rota__clock_now() - begin;
+    assert_true(took >= moment.tv_nsec);
+    assert_true(took < 10 * ROTA__SECOND);
+}
+
+static void the_clock_is_the_systems_monotonic_one(void)
+{
+    int64_t before = rota__clock_now();
+    struct timespec now;
+    int64_t system;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    system = (int64_t)now.tv_sec * ROTA__SECOND + now.tv_nsec;
+    assert_true(before <= system);
+    assert_true(system <= rota__clock_now());
+}
+
+static void *read_clock(void *now)
+{
+    *(int64_t *)now = rota__clock_now();
+    return NULL;
+}
+
+static void threads_see_the_same_clock(void)
+{
+    int64_t before = rota__clock_now();
+    int64_t theirs = 0;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, read_clock, &theirs), 0);
+    pthread_join(thread, NULL);
+    assert_true(before <= theirs);
+    assert_true(theirs <= rota__clock_now());
+}
+
+HARNESS_MAIN(TEST(the_clock_never_goes_back), TEST(the_clock_goes_on),
+             TEST(the_clock_counts_nanoseconds),
+             TEST(the_clock_is_the_systems_monotonic_one),
+             TEST(threads_see_the_same_clock))
