@@ -6,23 +6,17 @@
  * meanwhile. It can only if the sleep is the loop's.
  */
 #include <rota.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
-static double seconds = 5;
+static unsigned seconds = 5;
 
 static intptr_t bad_task(void *arg)
 {
-    struct timespec time = {
-        .tv_sec = (time_t)seconds,
-        .tv_nsec = (long)(fmod(seconds, 1) * 1e9),
-    };
-
     (void)arg;
     puts("Starting blocking sleep");
-    nanosleep(&time, NULL); /* this blocks the entire event loop */
+    sleep(seconds); /* this blocks the entire event loop */
     puts("This message appears after everything is frozen");
     return 0;
 }
@@ -36,7 +30,7 @@ static intptr_t good_task(void *arg)
     err = rota_sleep(seconds); /* this yields to the event loop */
     if (err < 0)
         return err;
-    printf("This message appears after %g seconds, concurrency intact\n",
+    printf("This message appears after %u seconds, concurrency intact\n",
            seconds);
     return 0;
 }
@@ -50,20 +44,18 @@ static intptr_t heart(void *beats)
     return err;
 }
 
-static intptr_t run_beside_a_heart(rota_task_function *sleeper)
+static intptr_t run_beside_a_heart(rota_task_function *sleeper, int *beats)
 {
-    static int beats;
     rota_task beating, sleeping;
-    intptr_t err = rota_create_task(&beating, heart, &beats);
+    intptr_t err = rota_create_task(&beating, heart, beats);
 
-    beats = 0;
     if (err == 0)
         err = rota_create_task(&sleeping, sleeper, NULL);
     if (err == 0)
         err = rota_await(sleeping);
     if (err < 0)
         return err;
-    printf("The heart beat %d times meanwhile\n\n", beats);
+    printf("The heart beat %d times meanwhile\n", *beats);
     rota_task_cancel(beating);
     err = rota_await(beating);
     return err == -ECANCELED ? 0 : err;
@@ -71,15 +63,16 @@ static intptr_t run_beside_a_heart(rota_task_function *sleeper)
 
 static intptr_t amain(void *arg)
 {
-    intptr_t err = run_beside_a_heart(bad_task);
+    static int beats[2]; /* a heart may outlive amain(), if that fails */
+    intptr_t err = run_beside_a_heart(bad_task, &beats[0]);
 
     (void)arg;
-    return err < 0 ? err : run_beside_a_heart(good_task);
+    return err < 0 ? err : run_beside_a_heart(good_task, &beats[1]);
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1)
-        seconds = strtod(argv[1], NULL);
+        seconds = (unsigned)strtoul(argv[1], NULL, 10);
     return rota_run(amain, NULL) < 0;
 }

@@ -31,6 +31,15 @@ static intptr_t client(rota_stream *s, void *arg)
     return n == -ETIMEDOUT ? 0 : n; /* the server closes and frees s */
 }
 
+/* A port, or -1, which nobody can listen on. */
+static int parse_port(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    return *end || number < 0 || number > 65535 ? -1 : (int)number;
+}
+
 static int announce(const rota_server *server)
 {
     rota_address address;
@@ -58,7 +67,7 @@ int main(int argc, char **argv)
     intptr_t err;
 
     if (argc > 1)
-        port = atoi(argv[1]);
+        port = parse_port(argv[1]);
     if (argc > 2)
         patience = strtod(argv[2], NULL);
     err = rota_run(amain, NULL);

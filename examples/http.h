@@ -14,6 +14,7 @@
 #define EXAMPLES_HTTP_H
 
 #include <rota.h>
+#include <stdio.h>
 
 enum { HTTP_HEAD_SIZE = 8192 };
 
@@ -49,17 +50,29 @@ struct http_request {
 int http_read_request(rota_stream *stream, struct http_request *request);
 
 /* Answers with JSON; to HEAD without the body. */
-intptr_t http_respond(rota_stream *stream, const struct http_request *request,
-                      int status, const char *body, size_t size);
+int http_respond(rota_stream *stream, const struct http_request *request,
+                 int status, const char *body);
 
-/* The text of a status: "OK" for 200. */
-const char *http_reason(int status);
+/* The same with the text of the status for a body. */
+int http_refuse(rota_stream *stream, const struct http_request *request,
+                int status);
+
+/* What answers a request. */
+typedef int http_handler(rota_stream *stream,
+                         const struct http_request *request);
+
+/* Answers requests, one after the other, for as long as there are any. */
+intptr_t http_serve(rota_stream *stream, http_handler *handler);
+
+/* Print the inside of a JSON string, and fields as a JSON object. */
+void http_json_text(FILE *out, const char *text, size_t length);
+void http_json_fields(FILE *out, const char *fields);
 
 /* --- For a client ------------------------------------------------------- */
 
 /*
- * Gets "http://host:port/path"; the status of the answer, whose body is
- * dropped. -EINVAL for anything but such a URL; the errors of connecting.
+ * Gets a URL; the status of the answer, whose body is read and dropped. The
+ * errors of connecting besides; -EINVAL for what is not a URL of HTTP.
  */
 int http_get(const char *url);
 

@@ -3,11 +3,11 @@
  * Bodies of HTTP messages: how long they are, in three ways
  */
 #include "http.h"
-#include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int skip(rota_stream *stream, unsigned long size)
+static int skip(rota_stream *stream, unsigned long size, bool may_end)
 {
     char buf[4096];
 
@@ -15,31 +15,21 @@ static int skip(rota_stream *stream, unsigned long size)
         size_t part = size < sizeof buf ? size : sizeof buf;
         intptr_t n = rota_read(stream, buf, part);
 
-        if (n <= 0)
-            return n < 0 ? (int)n : -ROTA_EINCOMPLETE;
+        if (n == 0)
+            return may_end ? 0 : -ROTA_EINCOMPLETE;
+        if (n < 0)
+            return (int)n;
         size -= (size_t)n;
     }
     return 0;
-}
-
-static int skip_to_end(rota_stream *stream)
-{
-    char buf[4096];
-    intptr_t n;
-
-    while ((n = rota_read(stream, buf, sizeof buf)) > 0)
-        continue;
-    return (int)n;
 }
 
 static int parse_size(const char *text, int base, unsigned long *size)
 {
     char *end;
 
-    if (!isxdigit((unsigned char)*text))
-        return -EBADMSG;
     *size = strtoul(text, &end, base);
-    if (*size > INTPTR_MAX || !strchr("\r\n; \t", *end))
+    if (end == text || *size > LONG_MAX || !strchr("\r\n; \t", *end))
         return -EBADMSG;
     return 0;
 }
@@ -54,7 +44,7 @@ static int read_line(rota_stream *stream, char *line, size_t size)
     return 0;
 }
 
-/* A size in hex and its bytes, again and again; after size 0, more fields. */
+/* A size in hex and as many bytes, again and again; then more fields. */
 static int skip_chunks(rota_stream *stream)
 {
     unsigned long size = 1;
@@ -66,9 +56,7 @@ static int skip_chunks(rota_stream *stream)
         if (err == 0)
             err = parse_size(line, 16, &size);
         if (err == 0 && size > 0)
-            err = skip(stream, size);
-        if (err == 0 && size > 0)
-            err = read_line(stream, line, sizeof line);
+            err = skip(stream, size + strlen("\r\n"), false);
     }
     while (err == 0 && line[0] != '\r' && line[0] != '\n')
         err = read_line(stream, line, sizeof line);
@@ -77,18 +65,14 @@ static int skip_chunks(rota_stream *stream)
 
 int http_skip_body(rota_stream *stream, const char *fields, bool until_end)
 {
-    unsigned long size;
     size_t length;
+    unsigned long size = until_end ? ULONG_MAX : 0;
     const char *text = http_field(fields, "Content-Length", &length);
-    int err;
 
-    if (http_field(fields, "Transfer-Encoding", &length)) {
-        bool chunked = http_field_has(fields, "Transfer-Encoding", "chunked");
-
-        return chunked && !text ? skip_chunks(stream) : -EBADMSG;
-    }
-    if (!text)
-        return until_end ? skip_to_end(stream) : 0;
-    err = parse_size(text, 10, &size);
-    return err < 0 ? err : skip(stream, size);
+    if (http_field_has(fields, "Transfer-Encoding", "chunked") && !text)
+        return skip_chunks(stream);
+    if (http_field(fields, "Transfer-Encoding", &length) ||
+        (text && parse_size(text, 10, &size) < 0))
+        return -EBADMSG;
+    return skip(stream, size, !text);
 }

@@ -23,7 +23,7 @@ intptr_t access_event_loop(void *arg)
 
     (void)arg;
     puts("\n--- Accessing the Event Loop ---");
-    puts("Event loop type: <type 'rota_loop'>");
+    puts("Event loop type: struct rota_loop");
     printf("Event loop: <rota_loop running=%s closed=%s debug=%s>\n",
            truth(rota_loop_is_running(loop)), truth(rota_loop_is_closed(loop)),
            truth(rota_get_debug(loop)));

@@ -23,6 +23,23 @@ static inline rota_loop *new_loop(void)
     return loop;
 }
 
+/* Also when the environment asks for the simulated poller. */
+static inline rota_loop *new_loop_in_real_time(void)
+{
+    rota_loop *loop = new_loop();
+
+    loop->virtual_clock = false;
+    return loop;
+}
+
+static inline rota_loop *new_loop_in_virtual_time(void)
+{
+    rota_loop *loop = new_loop();
+
+    loop->virtual_clock = true;
+    return loop;
+}
+
 /* What stop() before run_forever() means: just one turn. */
 static inline void run_one_turn(rota_loop *loop)
 {

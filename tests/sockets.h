@@ -102,6 +102,17 @@ static inline const char *bare_hear(int fd)
     return heard;
 }
 
+/* Of one who does not accept: the next to connect has to wait. */
+static inline void bare_fill_backlog(int port, int *fds, int count)
+{
+    struct sockaddr_in address = loopback(port);
+
+    for (int i = 0; i < count; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(fds[i], (struct sockaddr *)&address, sizeof address);
+    }
+}
+
 /* Closes with a reset. */
 static inline void bare_reset(int fd)
 {

@@ -79,7 +79,47 @@ static void threads_see_the_same_clock(void)
     assert_true(theirs <= rota__clock_now());
 }
 
+/* The one that counts ticks */
+
+static void the_quick_clock_stays_within_its_margin(void)
+{
+    int64_t end = rota__clock_now() + ROTA__SECOND / 20;
+    struct rota__clock clock;
+    int64_t after;
+
+    rota__clock_init(&clock);
+    do {
+        int64_t before = rota__clock_now();
+        int64_t quick = rota__clock_quick(&clock);
+
+        after = rota__clock_now();
+        assert_true(quick >= before - ROTA__CLOCK_MARGIN);
+        assert_true(quick <= after + ROTA__CLOCK_MARGIN);
+    } while (after < end);
+}
+
+static void the_quick_clock_survives_pauses(void)
+{
+    static const long pauses[] = {1000, 300000, 950000, 1100000, 3000000};
+    struct rota__clock clock;
+
+    rota__clock_init(&clock);
+    for (size_t i = 0; i < 5 * rota__countof(pauses); i++) {
+        const struct timespec pause = {
+            .tv_nsec = pauses[i % rota__countof(pauses)],
+        };
+        int64_t before = rota__clock_now();
+        int64_t quick = rota__clock_quick(&clock);
+
+        assert_true(quick >= before - ROTA__CLOCK_MARGIN);
+        assert_true(quick <= rota__clock_now() + ROTA__CLOCK_MARGIN);
+        nanosleep(&pause, NULL);
+    }
+}
+
 HARNESS_MAIN(TEST(the_clock_never_goes_back), TEST(the_clock_goes_on),
              TEST(the_clock_counts_nanoseconds),
              TEST(the_clock_is_the_systems_monotonic_one),
-             TEST(threads_see_the_same_clock))
+             TEST(threads_see_the_same_clock),
+             TEST(the_quick_clock_stays_within_its_margin),
+             TEST(the_quick_clock_survives_pauses))

@@ -137,6 +137,7 @@ def declarations_in(text):
         if char == ';' and depth == 0:
             yield text[start:i + 1].strip()
             start = i + 1
+    yield text[start:].strip()
 
 
 def check_declarations(block, headers):

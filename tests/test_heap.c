@@ -306,6 +306,115 @@ static void without_memory_an_insertion_changes_nothing(void)
     rota__heap_fini(&heap);
 }
 
+/* Many at once */
+
+#define CROWD 5000
+
+static struct node crowd[CROWD];
+
+/* Inserts all, then moves some: which leaves stale places behind. */
+static void make_crowd(struct rota__heap *heap, int64_t keys)
+{
+    uint64_t random = 11;
+    uint64_t sequence = 0;
+
+    rota__heap_init(heap);
+    heap->sequence -= CROWD; /* it wraps on the way */
+    for (size_t i = 0; i < 2 * CROWD; i++) {
+        struct node *node = &crowd[i % CROWD];
+        int64_t key = (int64_t)(rota__random(&random) % (uint64_t)keys);
+
+        if (i < CROWD)
+            assert_int_equal(rota__heap_insert(heap, &node->base, key), 0);
+        else if (i % 3 == 0)
+            rota__heap_move(heap, &node->base, key);
+        else
+            continue;
+        node->key = key;
+        node->sequence = sequence++;
+        node->inside = true;
+    }
+}
+
+static size_t count_due(int64_t key)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < CROWD; i++)
+        count += crowd[i].key <= key;
+    return count;
+}
+
+static struct node *node_of(struct rota__heap_node *base)
+{
+    return rota__container_of(base, struct node, base);
+}
+
+static void take_many(int64_t keys, int64_t key)
+{
+    struct rota__heap heap;
+    struct rota__heap_due *due;
+    struct node *before = NULL;
+    size_t count = 0;
+
+    make_crowd(&heap, keys);
+    due = rota__heap_take_many(&heap, key, &count);
+    assert_non_null(due);
+    assert_int_equal(count, count_due(key));
+    assert_int_equal(rota__heap_count(&heap), CROWD - count);
+    for (size_t i = 0; i < CROWD; i++) {
+        struct rota__heap_node *next =
+            i < count ? due[i].node : rota__heap_min(&heap);
+
+        assert_non_null(next);
+        assert_true(!before || is_before(before, node_of(next)));
+        before = node_of(next);
+        if (i >= count)
+            rota__heap_remove(&heap, next);
+    }
+    assert_null(rota__heap_min(&heap));
+    rota__free(due);
+    rota__heap_fini(&heap);
+}
+
+static void many_that_are_due_are_taken_in_order(void)
+{
+    take_many(INT64_C(1) << 50, INT64_C(1) << 49);
+    take_many(100000, 99999); /* all */
+    take_many(7, 3);          /* with many ties */
+    take_many(1, 0);
+}
+
+static void few_that_are_due_are_not_taken_together(void)
+{
+    struct rota__heap heap;
+    size_t count = 0;
+
+    make_crowd(&heap, 1000000);
+    assert_null(rota__heap_take_many(&heap, 1000, &count));
+    assert_null(rota__heap_take_many(&heap, -1, &count));
+    while (rota__heap_count(&heap) > 500)
+        rota__heap_remove(&heap, rota__heap_min(&heap));
+    assert_null(rota__heap_take_many(&heap, 1000000, &count));
+    assert_int_equal(rota__heap_count(&heap), 500);
+    rota__heap_fini(&heap);
+}
+
+static void without_memory_none_are_taken_together(void)
+{
+    struct rota__heap heap;
+    struct rota__heap_node *first;
+    size_t count = 0;
+
+    make_crowd(&heap, 1000);
+    first = rota__heap_min(&heap);
+    harness_fail_allocation(1);
+    assert_null(rota__heap_take_many(&heap, 1000, &count));
+    assert_int_equal(rota__heap_count(&heap), CROWD);
+    assert_ptr_equal(rota__heap_min(&heap), first);
+    rota__heap_fini(&heap);
+}
+
 HARNESS_MAIN(TEST(random_operations_agree_with_a_naive_model),
              TEST(random_operations_with_many_ties_agree_with_the_model),
              TEST(an_empty_heap_has_no_least),
@@ -317,4 +426,7 @@ HARNESS_MAIN(TEST(random_operations_agree_with_a_naive_model),
              TEST(the_ends_of_the_key_range_are_keys),
              TEST(the_order_of_equals_survives_the_wrap_of_the_counter),
              TEST(at_shows_each_node_once),
-             TEST(without_memory_an_insertion_changes_nothing))
+             TEST(without_memory_an_insertion_changes_nothing),
+             TEST(many_that_are_due_are_taken_in_order),
+             TEST(few_that_are_due_are_not_taken_together),
+             TEST(without_memory_none_are_taken_together))

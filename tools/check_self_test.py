@@ -33,7 +33,8 @@ CLEAN = {
     'src/task/task.c': HEAD + (
         '#include "loop/loop.h"\n#include "os/context.h"\n'
         'void rota__switch(void)\n{\n    pool->free(pool);\n}\n'),
-    'examples/echo.c': HEAD + '#include <rota.h>\n#include <stdio.h>\n',
+    'examples/echo.c': HEAD + '#include <rota.h>\n#include "echo.h"\n',
+    'examples/echo.h': HEAD + '#include <stdio.h>\n',
     'tests/test_base.c': HEAD + 'rota_do(0, 0);\nrota_is(1);\n',
     'tests/meson.build': SCRIPT + "test_names = [\n  'base',\n]\n",
     'src/meson.build': SCRIPT + "x = ['list.c', 'poller.c', 'task.c']\n",
@@ -96,6 +97,8 @@ ADDED = [
      HEAD + '#include "task/task.h"\n', 'layers'),
     ('an example that looks inside', 'examples/echo.c',
      '#include "loop/loop.h"\n', 'layers'),
+    ('an example with a layer\'s header', 'examples/echo.c',
+     '#include "loop.h"\n', 'layers'),
     ('an example with a chapter', 'examples/echo.c',
      '#include <rota/loop.h>\n', 'layers'),
     ('a benchmark that looks inside', 'bench/rota/x.c',

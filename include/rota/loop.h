@@ -142,7 +142,8 @@ int rota_call_at(rota_loop *loop, rota_timer_handle *handle, double when,
 
 /*
  * Gives a pending timer another time; much cheaper than cancelling it and
- * setting a new one. -ROTA_ESTATE if it is not pending, -EINVAL for a NaN.
+ * setting a new one. Errors: -ROTA_ESTATE (not pending), -EINVAL (a NaN),
+ * -ENOMEM (one that is due already; it stays so).
  */
 int rota_timer_handle_reschedule(rota_timer_handle *handle, double when);
 

@@ -22,7 +22,7 @@
 #include "proof.h"
 #include <structmember.h>
 
-#define GIL_INTERVAL (ROTA__SECOND / 200) /* as sys.getswitchinterval() */
+#define BREATH (ROTA__SECOND / 1000)
 
 static struct PyModuleDef module_def;
 
@@ -96,16 +96,24 @@ static void take_gil(void *arg)
     LoopObject *self = arg;
 
     PyEval_RestoreThread(self->thread);
-    self->gil_taken = rota__clock_now();
 }
 
-/* Python's own code gives way to other threads; C callbacks do not. */
-static void give_way(LoopObject *self)
+/*
+ * Python's own code gives way to threads that ask for the GIL; callbacks in C
+ * do not, and letting go unasked helps nobody: we would have it back before
+ * the other is awake. So run a line of Python's own code now and then.
+ */
+static int give_way(LoopObject *self)
 {
-    if (rota__clock_now() - self->gil_taken < GIL_INTERVAL)
-        return;
-    PyEval_RestoreThread(PyEval_SaveThread());
-    self->gil_taken = rota__clock_now();
+    int64_t now = rota__clock_now();
+    PyObject *done;
+
+    if (now - self->breathed < BREATH)
+        return 0;
+    self->breathed = now;
+    done = PyObject_CallNoArgs(self->state->breathe);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
 }
 
 static int turn(LoopObject *self)
@@ -123,8 +131,7 @@ static int turn(LoopObject *self)
         self->failed = false;
         return -1;
     }
-    give_way(self);
-    return 0;
+    return give_way(self);
 }
 
 /* asyncio's idea of the running loop, beside loop/'s own. */
@@ -141,7 +148,8 @@ static PyObject *swap_running(struct state *state, PyObject *loop)
     return before;
 }
 
-static PyObject *run(LoopObject *self)
+/* `once`: one turn, which does not wait. */
+static PyObject *run(LoopObject *self, bool once)
 {
     struct rota__running running;
     int err = rota__run_begin(self->loop, &running, self->nested);
@@ -149,11 +157,11 @@ static PyObject *run(LoopObject *self)
 
     if (err < 0)
         return proof_raise(err);
-    self->gil_taken = rota__clock_now();
+    if (once)
+        rota_loop_stop(self->loop);
     before = swap_running(self->state, (PyObject *)self);
     while (before && turn(self) == 0 && !self->loop->stopping)
         ;
-    self->loop->stopping = false;
     rota__run_end(self->loop, &running);
     exception = proof_take_exception();
     if (before)
@@ -169,17 +177,14 @@ static PyObject *loop_run_forever(PyObject *op, PyObject *Py_UNUSED(none))
 {
     LoopObject *self = proof_open_loop(op);
 
-    return self ? run(self) : NULL;
+    return self ? run(self, false) : NULL;
 }
 
 static PyObject *loop_run_once(PyObject *op, PyObject *Py_UNUSED(none))
 {
     LoopObject *self = proof_open_loop(op);
 
-    if (!self)
-        return NULL;
-    rota_loop_stop(self->loop);
-    return run(self);
+    return self ? run(self, true) : NULL;
 }
 
 static PyObject *loop_stop(PyObject *op, PyObject *Py_UNUSED(none))
@@ -431,12 +436,17 @@ static int module_exec(PyObject *module)
                                         "_set_running_loop"};
     struct state *state = PyModule_GetState(module);
     PyObject **into = &state->future;
+    PyObject *globals = PyModule_GetDict(module);
     PyObject *asyncio = PyImport_ImportModule("asyncio");
 
     if (!asyncio)
         return -1;
+    state->breathe =
+        PyRun_String("lambda: None", Py_eval_input, globals, globals);
     state->handle_type = add_type(module, &proof_handle_spec);
-    state->loop_type = state->handle_type ? add_type(module, &loop_spec) : NULL;
+    state->loop_type = state->breathe && state->handle_type
+                           ? add_type(module, &loop_spec)
+                           : NULL;
     for (size_t i = 0; state->loop_type && i < rota__countof(names); i++) {
         into[i] = PyObject_GetAttrString(asyncio, names[i]);
         if (!into[i])

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 
 struct state {
+    PyObject *breathe; /* a function in Python that does nothing */
     PyObject *handle_type;
     PyObject *loop_type;
     PyObject *future; /* from here on asyncio's, in the order of names[] */
@@ -25,7 +26,7 @@ typedef struct {
     PyObject *exception_handler;
     PyObject *weakrefs;
     PyThreadState *thread; /* while the GIL is let go */
-    int64_t gil_taken;
+    int64_t breathed;
     Py_ssize_t waits; /* for which the GIL was let go */
     char nested;      /* a run inside a callback is allowed */
     bool failed;      /* the current exception ends the run */

@@ -75,12 +75,18 @@ static const struct entry entries[] = {
 #define SYSTEMS(name) {name, #name, NULL},
         ERRNO_NAMES(SYSTEMS)};
 
+/* As errno has it; also of the least integer, which has no positive twin. */
+static uintptr_t number_of(intptr_t error)
+{
+    return error < 0 ? -(uintptr_t)error : (uintptr_t)error;
+}
+
 static const struct entry *find(intptr_t error)
 {
-    intptr_t number = error < 0 ? -error : error;
+    uintptr_t number = number_of(error);
 
     for (size_t i = 0; i < rota__countof(entries); i++)
-        if (entries[i].number == number)
+        if ((uintptr_t)entries[i].number == number)
             return &entries[i];
     return NULL;
 }
@@ -88,7 +94,7 @@ static const struct entry *find(intptr_t error)
 const char *rota_strerror(intptr_t error)
 {
     const struct entry *entry = find(error);
-    intptr_t number = error < 0 ? -error : error;
+    uintptr_t number = number_of(error);
 
     if (entry && entry->text)
         return entry->text;

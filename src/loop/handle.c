@@ -93,9 +93,11 @@ void rota__handle_finish(rota_handle *handle)
 
 void rota__handle_drop(rota_handle *handle)
 {
+    bool kept = handle->memory == KEPT;
+
     rota__list_init(&handle->base.link);
-    rota__handle_finish(handle);
-    if (handle->memory == KEPT)
+    rota__handle_finish(handle); /* may free it */
+    if (kept)
         handle->state = ROTA__CANCELLED;
 }
 
@@ -232,10 +234,11 @@ int rota_call_later(rota_loop *loop, rota_timer_handle *handle, double delay,
                     rota_callback *callback, void *arg)
 {
     int err = check_timer(loop, handle, delay, callback, "rota_call_later");
-    int64_t ns = rota__to_ns(delay);
+    int64_t ns;
 
     if (rota__unlikely(err < 0))
         return err;
+    ns = rota__to_ns(delay);
     return call_when(loop, handle, rota__now_at_most(loop) + (ns > 0 ? ns : 0),
                      callback, arg);
 }

@@ -127,6 +127,7 @@ struct rota__running {
     rota_loop *before; /* that ran on this thread, for nested runs */
     struct rota__running *outer;
     uintptr_t thread_before;
+    bool stopping_before; /* a stop ends the run that it was asked in */
 };
 
 /*

@@ -47,14 +47,19 @@ int rota__timer_arm(rota_loop *loop, struct rota__timer *timer, int64_t when)
     return rota__heap_insert(&loop->timers, &timer->node, when);
 }
 
+/* Without memory, one that is due already stays so. */
 int rota__timer_rearm(rota_loop *loop, struct rota__timer *timer, int64_t when)
 {
+    int err;
+
     if (rota__heap_contains(&timer->node)) {
         rota__heap_move(&loop->timers, &timer->node, when);
         return 0;
     }
-    rota__unready(&timer->handle);
-    return rota__timer_arm(loop, timer, when);
+    err = rota__timer_arm(loop, timer, when);
+    if (err == 0)
+        rota__unready(&timer->handle);
+    return err;
 }
 
 void rota__timer_cancel(rota_loop *loop, struct rota__timer *timer)

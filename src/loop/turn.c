@@ -235,6 +235,9 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     run->before = rota__running_loop;
     run->outer = loop->runs;
     run->thread_before = loop->thread;
+    run->stopping_before = loop->runs && loop->stopping;
+    if (loop->runs)
+        loop->stopping = false;
     /* A nested run begins with what the outer turn has left. */
     rota__turn_break(loop);
     rota__running_loop = loop;
@@ -250,4 +253,5 @@ void rota__run_end(rota_loop *loop, struct rota__running *run)
     rota__running_loop = run->before;
     loop->runs = run->outer;
     loop->thread = run->thread_before;
+    loop->stopping = run->stopping_before;
 }

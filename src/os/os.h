@@ -81,7 +81,7 @@ static inline int64_t rota__clock_quick(struct rota__clock *clock)
 enum {
     ROTA__READABLE = 1,
     ROTA__WRITABLE = 2,
-    ROTA__HANGUP = 4, /* the peer's end is closed, or the fd has an error */
+    ROTA__HANGUP = 4, /* the peer is closed (an edge: or ends writing), error */
     ROTA__EDGE = 8,
 };
 

@@ -68,16 +68,21 @@ static void epoll_close(struct rota__poller *poller)
     rota__free(state);
 }
 
+/*
+ * The end of the peer's writing is a hang-up for an edge only: it may come
+ * together with the last bytes. A level is readable again; and one who waits
+ * for room to write must not be told.
+ */
 static uint32_t to_epoll(unsigned events)
 {
     uint32_t mask = 0;
 
     if (events & ROTA__READABLE)
-        mask |= EPOLLIN | EPOLLRDHUP;
+        mask |= EPOLLIN;
     if (events & ROTA__WRITABLE)
         mask |= EPOLLOUT;
     if (events & ROTA__EDGE)
-        mask |= EPOLLET;
+        mask |= EPOLLET | (events & ROTA__READABLE ? EPOLLRDHUP : 0);
     return mask;
 }
 

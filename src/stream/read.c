@@ -21,35 +21,21 @@ static int check_read(const rota_stream *stream, const struct rota__task *self)
     return err;
 }
 
-static bool stop_reading(struct rota__waiter *waiter);
-
-struct reading {
-    struct rota__waiter waiter;
-    rota_stream *stream;
-};
-
 /* 0 when there may be something to read, or an error. */
 static int wait_readable(rota_stream *stream, struct rota__task *self)
 {
-    struct reading reading = {.stream = stream};
+    struct rota__waiter waiter = {0};
     intptr_t err;
 
-    rota__list_init(&reading.waiter.link);
-    reading.waiter.cancel = stop_reading;
-    stream->reader = &reading.waiter;
+    rota__list_init(&waiter.link);
+    stream->reader = &waiter;
     stream->users++;
-    err = rota__park(self, &reading.waiter);
+    err = rota__park(self, &waiter);
     stream->users--;
+    stream->reader = NULL;
     if (rota__unlikely(err == 0 && stream->closing))
         err = -ROTA_ECLOSING;
     return (int)err;
-}
-
-static bool stop_reading(struct rota__waiter *waiter)
-{
-    rota__container_of(waiter, struct reading, waiter)->stream->reader = NULL;
-    rota__unpark(waiter, -ECANCELED);
-    return true;
 }
 
 static size_t take(rota_stream *stream, void *buf, size_t size)

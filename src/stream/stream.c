@@ -13,14 +13,13 @@ static rota_stream *stream_of(struct rota__conn *conn)
 
 /* --- What the connection tells ------------------------------------------ */
 
+/* It stays the reader until it has run: nobody may overtake it. */
 static void wake_reader(rota_stream *stream, intptr_t result)
 {
     struct rota__waiter *reader = stream->reader;
 
-    if (!reader)
-        return;
-    stream->reader = NULL;
-    rota__unpark(reader, result);
+    if (reader && reader->task->waiting == reader)
+        rota__unpark(reader, result);
 }
 
 static void readable(struct rota__conn *conn)
@@ -167,8 +166,10 @@ void rota__stream_release_writer(rota_stream *stream)
 
     if (stream->closing || rota__list_empty(&stream->writers)) {
         stream->writing = false;
+        stream->users++; /* the caller, until it leaves */
         if (stream->closing)
             rota__conn_close(&stream->conn);
+        stream->users--;
         return;
     }
     rota__container_of(next, struct rota__turn, waiter.link)->given = true;

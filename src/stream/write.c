@@ -30,6 +30,8 @@ static int get_turn(rota_stream *stream, struct rota__task *self)
     stream->writing = true;
     if (!turn.given)
         err = rota__stream_wait(stream, self, &turn.waiter, &stream->writers);
+    if (err == 0)
+        err = check_write(stream);
     while (err == 0 && stream->paused) {
         err = rota__stream_wait(stream, self, &waiter, &stream->flow);
         if (err == 0)
@@ -159,7 +161,7 @@ int rota_drain(rota_stream *stream)
     while (err == 0 && stream->paused) {
         err = rota__stream_wait(stream, self, &waiter, &stream->flow);
         if (err == 0)
-            err = stream->conn.error;
+            err = stream->closing ? -ROTA_ECLOSING : stream->conn.error;
     }
     rota__stream_leave(stream);
     return (int)err;

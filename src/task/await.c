@@ -411,7 +411,6 @@ int rota_sleep(double seconds)
 {
     struct rota__task *self = rota__current();
     struct sleeper sleeper;
-    int err;
 
     if (rota__unlikely(!self))
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK, "rota_sleep",
@@ -421,10 +420,13 @@ int rota_sleep(double seconds)
     if (seconds <= 0)
         return rota__yield(self);
     rota__timer_init(&sleeper.timer, awake);
-    err = rota__timer_arm(self->loop, &sleeper.timer,
-                          rota__now_at_most(self->loop) + rota__to_ns(seconds));
-    if (rota__unlikely(err < 0))
-        return err;
+    if (rota__likely(seconds < (double)INFINITY)) {
+        int64_t when = rota__now_at_most(self->loop) + rota__to_ns(seconds);
+        int err = rota__timer_arm(self->loop, &sleeper.timer, when);
+
+        if (rota__unlikely(err < 0))
+            return err;
+    }
     rota__list_init(&sleeper.waiter.link);
     sleeper.waiter.cancel = cancel_sleep;
     return (int)rota__park(self, &sleeper.waiter);

@@ -147,7 +147,7 @@ int(rota_task_group_create_task)(rota_task_group *group,
     return rota__task_group_create_task(group, function, arg, result, "?");
 }
 
-/* Waits for the children; a cancellation meanwhile aborts them. */
+/* Waits for the children; the first cancellation meanwhile aborts them. */
 static bool join_children(rota_task_group *group)
 {
     bool cancelled = false;
@@ -157,8 +157,9 @@ static bool join_children(rota_task_group *group)
 
         rota__list_init(&waiter.link);
         group->waiting = &waiter;
-        if (rota__park(group->parent, &waiter) == -ECANCELED) {
-            cancelled |= !group->aborting;
+        if (rota__park(group->parent, &waiter) == -ECANCELED &&
+            !group->aborting) {
+            cancelled = true;
             abort_group(group);
         }
         group->waiting = NULL;

@@ -146,11 +146,13 @@ intptr_t rota__conn_read(struct rota__conn *conn, void *buf, size_t size)
     if (!conn->may_read)
         return conn->error ? conn->error : -EAGAIN;
     if (conn->at_end)
-        return 0;
+        return conn->error;
     n = rota__socket_recv(conn->watch.fd, buf, size);
     if (rota__unlikely(n < 0))
         return read_failed(conn, n);
     if (rota__unlikely(n == 0)) {
+        if (conn->error) /* told once by the kernel: this is no orderly end */
+            return conn->error;
         conn->at_end = true;
     } else if ((size_t)n < size && !conn->hung_up) {
         conn->may_read = false;

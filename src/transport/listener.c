@@ -29,6 +29,15 @@ static int listen_again(struct rota__listener *listener)
                             ROTA__READABLE);
 }
 
+/* Without memory for the timer, rather a busy loop than a deaf server. */
+static int retry_later(struct rota__listener *listener)
+{
+    rota_loop *loop = listener->loop;
+
+    return rota__timer_rearm(loop, &listener->retry,
+                             rota__now(loop) + RETRY_DELAY);
+}
+
 static void retry(struct rota__handle *handle)
 {
     struct rota__timer *timer =
@@ -36,7 +45,8 @@ static void retry(struct rota__handle *handle)
     struct rota__listener *listener =
         rota__container_of(timer, struct rota__listener, retry);
 
-    (void)listen_again(listener);
+    if (listen_again(listener) < 0)
+        (void)retry_later(listener);
 }
 
 static void pause_listening(struct rota__listener *listener, int error)
@@ -49,9 +59,8 @@ static void pause_listening(struct rota__listener *listener, int error)
                              "in a second",
                   .error = error,
               });
-    rota__poller_remove(&loop->poller, &listener->watch);
-    (void)rota__timer_rearm(loop, &listener->retry,
-                            rota__now(loop) + RETRY_DELAY);
+    if (retry_later(listener) == 0)
+        rota__poller_remove(&loop->poller, &listener->watch);
 }
 
 static void accept_all(struct rota__handle *handle)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's side of HTTP: reading requests, writing answers
+ * Requests, as a server reads them
  */
 #include "http.h"
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Cuts "GET /path HTTP/1.1" in place. */
 static int parse(struct http_request *request)
@@ -38,11 +35,12 @@ int http_read_request(rota_stream *stream, struct http_request *request)
 {
     intptr_t n;
 
+    request->method = "";
+    request->keep_alive = false;
     n = http_read_head(stream, request->head, sizeof request->head);
-    if (n > 0)
-        n = parse(request);
-    else
+    if (n <= 0)
         return (int)n;
+    n = parse(request);
     if (n == 0)
         n = http_skip_body(stream, request->fields, false);
     return n < 0 ? (int)n : 1;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the delay server answers: JSON after a while, or a refusal at once
+ */
+#include "delay.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONGEST = 60 };
+
+/* The status; with 200 the delay that "/delay/N" or "/delay/N?..." asks for. */
+static int route(const struct http_request *request, double *delay)
+{
+    static const char prefix[] = "/delay/";
+    const char *number = request->target + strlen(prefix);
+    size_t length;
+    char *end;
+
+    if (strncmp(request->target, prefix, strlen(prefix)) != 0 || *number == 0)
+        return 404;
+    if (strcmp(request->method, "GET") != 0 &&
+        strcmp(request->method, "HEAD") != 0)
+        return 405;
+    length = strcspn(number, "?");
+    *delay = strtod(number, &end);
+    if (strspn(number, "0123456789.") != length || end != number + length ||
+        *delay > LONGEST)
+        return 400;
+    return 200;
+}
+
+static void print(FILE *out, const struct http_request *request, double delay)
+{
+    size_t length = 0;
+    const char *host = http_field(request->fields, "Host", &length);
+
+    fprintf(out, "{\"args\": {}, \"delay\": %g, \"headers\": ", delay);
+    http_json_fields(out, request->fields);
+    fputs(", \"url\": \"http://", out);
+    http_json_text(out, host, length);
+    http_json_text(out, request->target, strlen(request->target));
+    fputs("\"}\n", out);
+}
+
+/* The answer's body, to be freed; NULL without memory. */
+static char *make_body(const struct http_request *request, double delay)
+{
+    char *body = NULL;
+    size_t size;
+    FILE *out = open_memstream(&body, &size);
+
+    if (!out)
+        return NULL;
+    print(out, request, delay);
+    if (fclose(out) == 0)
+        return body;
+    free(body);
+    return NULL;
+}
+
+int delay_answer(rota_stream *stream, const struct http_request *request)
+{
+    double delay;
+    int status = route(request, &delay);
+    char *body;
+    int err;
+
+    if (status != 200)
+        return http_refuse(stream, request, status);
+    err = rota_sleep(delay);
+    if (err < 0)
+        return err;
+    body = make_body(request, delay);
+    if (!body)
+        return -ENOMEM;
+    err = http_respond(stream, request, status, body);
+    free(body);
+    return err;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GET, as a client does it
+ */
+#include "http.h"
+#include "url.h"
+#include <stdio.h>
+#include <string.h>
+
+static int send_request(rota_stream *stream, const struct url *url)
+{
+    char request[2048];
+    int path = (int)strcspn(url->path, "#");
+    int size =
+        snprintf(request, sizeof request,
+                 "GET %s%.*s HTTP/1.1\r\n"
+                 "Host: %s\r\n"
+                 "Accept: */*\r\n"
+                 "Connection: close\r\n"
+                 "\r\n",
+                 *url->path == '/' ? "" : "/", path, url->path, url->authority);
+    intptr_t n;
+
+    if (size >= (int)sizeof request)
+        return -ENAMETOOLONG;
+    n = rota_write(stream, request, (size_t)size);
+    return n < 0 ? (int)n : 0;
+}
+
+/* Passes over the likes of "100 Continue". */
+static int read_status(rota_stream *stream, char *head, size_t size)
+{
+    int status = 0;
+
+    while (status < 200) {
+        intptr_t n = http_read_head(stream, head, size);
+
+        if (n <= 0)
+            return n < 0 ? (int)n : -ROTA_EINCOMPLETE;
+        if (sscanf(head, "HTTP/1.%*1d %3d", &status) != 1 || status < 100)
+            return -EBADMSG;
+    }
+    return status;
+}
+
+static int read_response(rota_stream *stream)
+{
+    char head[HTTP_HEAD_SIZE];
+    int status = read_status(stream, head, sizeof head);
+    bool bodyless = status == 204 || status == 304;
+    const char *fields;
+    int err = 0;
+
+    if (status < 0)
+        return status;
+    fields = http_fields(head);
+    if (!fields)
+        return -EBADMSG;
+    if (!bodyless)
+        err = http_skip_body(stream, fields, true);
+    return err < 0 ? err : status;
+}
+
+int http_get(const char *text)
+{
+    struct url url;
+    rota_stream *stream;
+    int result = url_parse(&url, text);
+
+    if (result == 0)
+        result = rota_open_connection(&stream, url.host, url.port);
+    if (result < 0)
+        return result;
+    result = send_request(stream, &url);
+    if (result == 0)
+        result = read_response(stream);
+    rota_stream_free(stream);
+    return result;
+}
