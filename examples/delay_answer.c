@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the delay server answers: JSON after a while, or a refusal at once
+ * What the delay server answers: JSON after up to a minute, or a refusal now
  */
 #include "delay.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { LONGEST = 60 };
 
 /* The status; with 200 the delay that "/delay/N" or "/delay/N?..." asks for. */
 static int route(const struct http_request *request, double *delay)
@@ -16,15 +14,17 @@ static int route(const struct http_request *request, double *delay)
     size_t length;
     char *end;
 
-    if (strncmp(request->target, prefix, strlen(prefix)) != 0 || *number == 0)
+    if (strncmp(request->target, prefix, strlen(prefix)) != 0)
+        return 404;
+    length = strcspn(number, "?");
+    if (length == 0)
         return 404;
     if (strcmp(request->method, "GET") != 0 &&
         strcmp(request->method, "HEAD") != 0)
         return 405;
-    length = strcspn(number, "?");
     *delay = strtod(number, &end);
     if (strspn(number, "0123456789.") != length || end != number + length ||
-        *delay > LONGEST)
+        *delay > 60)
         return 400;
     return 200;
 }

@@ -24,6 +24,7 @@
 #include <rota/base.h>
 #include <rota/loop.h>
 #include <rota/future.h>
+#include <rota/scope.h>
 #include <rota/task.h>
 #include <rota/stream.h>
 #include <rota/debug.h>

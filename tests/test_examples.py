@@ -93,10 +93,11 @@ def expected(name):
 
 @contextlib.contextmanager
 def serving(command):
-    """Runs a server on a free port; gives the port."""
+    """Runs a server; gives its port. It must complain of nothing."""
     name, *arguments = command.split()
-    with subprocess.Popen([EXAMPLES / name, *arguments, '0'], env=REAL,
-                          stdout=subprocess.PIPE, encoding='utf-8') as server:
+    with subprocess.Popen([EXAMPLES / name, *arguments], env=REAL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          encoding='utf-8') as server:
         try:
             line = server.stdout.readline()
             found = re.fullmatch(r'listening on [\d.]+ port (\d+)\n', line)
@@ -105,6 +106,7 @@ def serving(command):
             equal(server.poll(), None)
         finally:
             server.kill()
+        equal(server.stderr.read(), '')
 
 
 def connect(port, host='127.0.0.1'):
@@ -218,7 +220,7 @@ def a_part_that_the_tutorial_has_not():
 
 @test
 def the_delay_server_describes_the_request():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         client = http.client.HTTPConnection('127.0.0.1', port, PATIENCE)
         start = time.monotonic()
         client.request('GET', '/delay/0.25', headers={'X-Odd': 'a"b\\c\xe9'})
@@ -237,7 +239,7 @@ def the_delay_server_describes_the_request():
 
 @test
 def a_connection_is_kept_alive():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         client = http.client.HTTPConnection('127.0.0.1', port, PATIENCE)
         client.connect()
         sock = client.sock
@@ -264,10 +266,10 @@ def a_connection_is_kept_alive():
 
 @test
 def a_wrong_target_has_its_status():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         for target, status in (
                 ('/', 404), ('/delay', 404), ('/delay/', 404),
-                ('/delay/?1', 400), ('/status/200', 404), ('/delay/x', 400),
+                ('/delay/?1', 404), ('/status/200', 404), ('/delay/x', 400),
                 ('/delay/-1', 400), ('/delay/1e1', 400), ('/delay/0x1', 400),
                 ('/delay/nan', 400), ('/delay/60.1', 400),
                 ('/delay/1.2.3', 400), ('/delay/.', 400),
@@ -279,7 +281,7 @@ def a_wrong_target_has_its_status():
 
 @test
 def what_is_not_http_is_refused():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         for data in (b'garbage\r\n\r\n',
                      b'GET /delay/0\r\n\r\n',
                      b'GET /delay/0 HTTP/2.0\r\nHost: x\r\n\r\n',
@@ -304,7 +306,7 @@ def what_is_not_http_is_refused():
 
 @test
 def a_head_that_is_too_long_is_refused_and_the_answer_arrives():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         begin = b'GET /delay/0 HTTP/1.1\r\nHost: x\r\n'
         for rest in (b'X: ' + b'a' * 100000 + b'\r\n\r\n',
                      b'X: a\r\n' * 2000 + b'\r\n',
@@ -317,7 +319,7 @@ def a_head_that_is_too_long_is_refused_and_the_answer_arrives():
 
 @test
 def requests_may_be_pipelined():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         get = b'GET /delay/%s HTTP/1.1\r\nHost: x\r\n\r\n'
         last = b'\r\nGET /delay/0 HTTP/1.1\nHost: x\nConnection: close\n\n'
         found = say(port, get % b'0.2' + get % b'0' + get % b'x' + last +
@@ -328,7 +330,7 @@ def requests_may_be_pipelined():
 
 @test
 def http_1_0_ends_the_connection_unless_it_says_otherwise():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         with connect(port) as sock:
             sock.sendall(b'GET /delay/0 HTTP/1.0\r\n\r\n')
             found = read_all(sock)
@@ -340,7 +342,7 @@ def http_1_0_ends_the_connection_unless_it_says_otherwise():
 
 @test
 def a_request_may_come_byte_by_byte():
-    with serving('delay_server') as port, connect(port) as sock:
+    with serving('delay_server 0') as port, connect(port) as sock:
         for byte in b'GET /delay/0 HTTP/1.1\r\nHost: x\r\n\r\n':
             sock.sendall(bytes([byte]))
             time.sleep(0.001)
@@ -349,7 +351,7 @@ def a_request_may_come_byte_by_byte():
 
 @test
 def clients_that_leave_do_no_harm():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         for data in (b'', b'GET', b'GET /delay/0.1 HTTP/1.1\r\nHost: x\r\n',
                      b'GET /delay/0.1 HTTP/1.1\r\nHost: x\r\n\r\n'):
             with connect(port) as sock:
@@ -369,7 +371,7 @@ def get_slowly(port):
 
 @test
 def fifty_clients_wait_at_the_same_time():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         start = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(50) as pool:
             found = list(pool.map(get_slowly, [port] * 50))
@@ -381,7 +383,7 @@ def fifty_clients_wait_at_the_same_time():
 def curl_reuses_a_connection():
     if not shutil.which('curl'):
         return 'no curl'
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         url = f'http://127.0.0.1:{port}/delay/0'
         form = '%{http_code} %{num_connects} %{size_download}\n'
         one = ['-s', '-o', '/dev/null', '-w', form]
@@ -399,7 +401,7 @@ def curl_reuses_a_connection():
 
 @test
 def another_host_and_a_port_in_use():
-    with serving('delay_server --host 127.0.0.2') as port:
+    with serving('delay_server --host 127.0.0.2 0') as port:
         with connect(port, '127.0.0.2'):
             pass
         done = run(f'delay_server --host 127.0.0.2 {port}')
@@ -434,14 +436,14 @@ def check_fetches(page, seconds):
 
 @test
 def two_fetches_take_as_long_as_one():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         check_fetches(f'http://127.0.0.1:{port}/delay/2', 2.0)
         check_fetches(f'http://localhost:{port}/delay/0.3', 0.3)
 
 
 @test
 def the_first_fetch_that_is_done_says_so_first():
-    with serving('delay_server') as port:
+    with serving('delay_server 0') as port:
         page = f'http://127.0.0.1:{port}/delay'
         lines = output(f'fetch_slow {page}/0.4 {page}/0.1').splitlines()
         equal(lines[2:4], ['Done fetching from source_B',
@@ -449,7 +451,7 @@ def the_first_fetch_that_is_done_says_so_first():
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
-    """/length, /chunked, /close, /missing, /silent: the ways to end."""
+    """Answers a little late; the path says how the answer ends."""
 
     def do_GET(self):
         time.sleep(0.4)
@@ -524,7 +526,7 @@ def a_fetch_that_fails_says_why():
 
 @test
 def what_is_sent_comes_back():
-    with serving('echo_server') as port, connect(port) as sock:
+    with serving('echo_server 0') as port, connect(port) as sock:
         for data in (b'x', b'hello\n', bytes(range(256)) * 8192):
             writer = threading.Thread(target=sock.sendall, args=(data,))
             writer.start()
@@ -541,7 +543,7 @@ def what_is_sent_comes_back():
 def netcat_is_echoed_to():
     if not shutil.which('nc'):
         return 'no nc'
-    with serving('echo_server') as port:
+    with serving('echo_server 0') as port:
         with subprocess.Popen(['nc', '127.0.0.1', str(port)], text=True,
                               stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE) as nc:
@@ -554,7 +556,7 @@ def netcat_is_echoed_to():
 
 @test
 def many_connections_are_echoed_to_at_once():
-    with serving('echo_server') as port, contextlib.ExitStack() as stack:
+    with serving('echo_server 0') as port, contextlib.ExitStack() as stack:
         socks = [stack.enter_context(connect(port)) for _ in range(200)]
         for number, sock in enumerate(socks):
             sock.sendall(b'%d\n' % number)
@@ -564,19 +566,13 @@ def many_connections_are_echoed_to_at_once():
 
 @test
 def a_silent_connection_is_closed():
-    with subprocess.Popen([EXAMPLES / 'echo_server', '0', '0.3'], env=REAL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          encoding='utf-8') as server:
-        port = int(server.stdout.readline().split()[-1])
-        with connect(port) as sock:
-            time.sleep(0.2)
-            start = time.monotonic()
-            sock.sendall(b'x')
-            equal(sock.recv(10), b'x')
-            equal(sock.recv(10), b'')
-            within(time.monotonic() - start, 0.3, 0.6)
-        server.kill()
-        equal(server.stderr.read(), '')
+    with serving('echo_server 0 0.3') as port, connect(port) as sock:
+        time.sleep(0.2)
+        start = time.monotonic()
+        sock.sendall(b'x')
+        equal(sock.recv(10), b'x')
+        equal(sock.recv(10), b'')
+        within(time.monotonic() - start, 0.3, 0.6)
 
 
 def main():

@@ -62,16 +62,20 @@ static void count_alarm(int number)
 static void a_signal_ends_a_wait_without_an_error(const char *poller)
 {
     const struct sigaction action = {.sa_handler = count_alarm};
-    const struct itimerval soon = {.it_value.tv_usec = 2000};
+    const struct itimerval often = {{.tv_usec = 2000}, {.tv_usec = 2000}};
+    const struct itimerval never = {{0}, {0}};
+    const struct timespec moment = {.tv_nsec = 1000000};
     int64_t begin = rota__clock_now();
     struct scene scene;
 
     open_scene(&scene, poller, ROTA__READABLE);
     assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
     assert_int_equal(rota__poller_wait(&scene.poller, 60 * ROTA__SECOND), 0);
-    assert_int_equal(alarms, 1);
-    assert_true(rota__clock_now() - begin < 20 * ROTA__SECOND);
+    assert_true(rota__clock_now() - begin < 30 * ROTA__SECOND);
+    while (alarms == 0) /* a sanitizer may put a handler off */
+        nanosleep(&moment, NULL);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
     close_scene(&scene);
 }
 ON_EACH(a_signal_ends_a_wait_without_an_error)

@@ -167,31 +167,38 @@ static intptr_t open_in_a_task(void *arg)
     return rota_open_connection(&opening->stream, "127.0.0.1", opening->port);
 }
 
-static intptr_t send_before_the_task_runs(void *arg)
+static void send_before_the_task_runs(int turns)
 {
     struct opening opening;
     rota_task task;
     char buf[16];
     int listener, peer;
 
-    (void)arg;
     listener = bare_listen(&opening.port, 0, 1);
     task = start(open_in_a_task, &opening);
-    pass_turns(1);
+    pass_turns(turns);
     peer = accept(listener, NULL, NULL);
     bare_say(peer, "early");
     close(peer);
     assert_int_equal(rota_await(task), 0);
     expect_read(opening.stream, "early");
     assert_int_equal(rota_read(opening.stream, buf, sizeof buf), 0);
+    pass_turns(2);
     rota_stream_free(opening.stream);
     close(listener);
+}
+
+static intptr_t send_at_each_moment(void *arg)
+{
+    (void)arg;
+    for (int turns = 1; turns <= 5; turns++)
+        send_before_the_task_runs(turns);
     return 0;
 }
 
 static void bytes_and_an_end_that_come_before_the_stream_are_not_lost(void)
 {
-    run(send_before_the_task_runs);
+    run(send_at_each_moment);
 }
 
 static intptr_t cancel_the_connect(void *arg)

@@ -171,6 +171,9 @@ static int status_of_busy_loop(const char *poller)
     if (child == 0) {
         if (rota_new_event_loop(&busy.loop, &options) < 0)
             _exit(3);
+        busy.loop->debug = false; /* whatever the environment asks for */
+        busy.loop->keep_order = true;
+        busy.loop->virtual_clock = false;
         go_on_without_system_calls(&busy);
         rota_loop_run_forever(busy.loop);
         _exit(4);

@@ -79,11 +79,14 @@ static int errno_in_handler;
 
 static void wake_from_handler(int number)
 {
+    int before = errno;
+
     (void)number;
     errno = 1234;
     for (int i = 0; i < 3; i++)
         rota__wake_signal(woken_by_signal);
     errno_in_handler = errno;
+    errno = before;
 }
 
 static void a_signal_handler_ends_the_wait(void)

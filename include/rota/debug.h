@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* Any context of the loop's thread; from the next turn on. */
+/* Any context of the loop's thread; from the next step on. */
 void rota_set_debug(rota_loop *loop, bool on);
 bool rota_get_debug(const rota_loop *loop);
 

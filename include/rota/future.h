@@ -19,7 +19,8 @@ typedef struct rota_future {
     rota_loop *loop;
     struct rota__link callbacks;
     intptr_t result;
-    int state;
+    unsigned scheduled; /* callbacks in the ready queue */
+    short state;
     bool retrieved;
 } rota_future;
 

@@ -131,7 +131,8 @@ int rota_call_soon_threadsafe(rota_loop *loop, rota_handle *handle,
 /*
  * Runs callback(arg) once `delay` seconds have passed, never earlier; equal
  * times in the order of the calls. A delay below 0 counts as 0. Errors as
- * for rota_call_soon(); -EINVAL for a NaN.  asyncio: loop.call_later().
+ * for rota_call_soon(); -EINVAL for a NaN; -ENOMEM.  asyncio:
+ * loop.call_later().
  */
 int rota_call_later(rota_loop *loop, rota_timer_handle *handle, double delay,
                     rota_callback *callback, void *arg);

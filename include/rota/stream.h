@@ -88,7 +88,8 @@ intptr_t rota_write(rota_stream *stream, const void *data,
 
 /*
  * Takes all of it without waiting: what the system does not take at once is
- * copied. From callbacks too. Pair it with rota_drain(). Errors as above.
+ * copied. From callbacks too. Pair it with rota_drain(). Errors as above, and
+ * -EBUSY while a rota_write() is under way.
  * asyncio: writer.write().
  */
 int rota_write_nowait(rota_stream *stream, const void *data, size_t size);
@@ -104,7 +105,8 @@ size_t rota_stream_write_buffer_size(const rota_stream *stream);
 
 /*
  * Ends our direction after everything that was written; reading goes on.
- * 0, -ROTA_ECLOSING, or the connection's error.  asyncio: write_eof().
+ * 0, -ROTA_ECLOSING, -EBUSY (a rota_write() is under way), or the connection's
+ * error.  asyncio: write_eof().
  */
 int rota_write_eof(rota_stream *stream);
 
@@ -143,12 +145,13 @@ typedef intptr_t rota_client_connected(rota_stream *stream, void *arg);
  * IPv6. `port` 0: any free one (see rota_server_address()).
  *
  * What client() returns is reported to the exception handler if it is an
- * error, other than -ECANCELED and what a peer can cause by going away
- * (-ECONNRESET, -EPIPE). A lack of fds is reported too; listening goes on a
- * second later.
+ * error, other than -ECANCELED and what a peer can cause by going away or
+ * being silent (-ECONNRESET, -EPIPE, -ETIMEDOUT). A lack of fds is reported
+ * too; listening goes on a second later.
  *
  * Free it with rota_server_free(), or let rota_serve_forever() do so. Errors:
- * -EINVAL, -EADDRINUSE and the others of bind, -ROTA_ENONAME..., -EMFILE,
+ * -ROTA_ENOLOOP, -ROTA_ENOTASK (a name to look up, outside a task), -EINVAL,
+ * -EADDRINUSE and the others of bind, -ROTA_ENONAME..., -EMFILE,
  * -ENOMEM.  asyncio: start_server().
  */
 int rota_start_server(rota_server **server, rota_client_connected *client,

@@ -112,10 +112,10 @@ int rota_detach(rota_task task);
  * Waits for all tasks, in their order into results[] (which may be NULL).
  * With return_exceptions, errors are results like others and 0 is returned
  * when all are done. Without, the first error is returned at once, and the
- * other tasks go on by themselves as if detached: what they use must outlive
- * them. A cancelled gather cancels them all. All are ended in any case,
- * unless a handle is refused (-ROTA_EAWAITED, -EINVAL): then none is.
- * asyncio: gather().
+ * other tasks go on by themselves as if detached: WHAT THEY USE MUST OUTLIVE
+ * THEM, so give such tasks nothing of this function's own stack. A cancelled
+ * gather cancels them all. All are ended in any case, unless a handle is
+ * refused (-ROTA_EAWAITED, -EINVAL, -EDEADLK): then none is. asyncio: gather().
  */
 int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
                 bool return_exceptions) ROTA_MUST_USE;
@@ -123,6 +123,7 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
 /*
  * rota_await() with a time limit in seconds: when it has passed, the task is
  * cancelled and waited for, and -ETIMEDOUT is returned. INFINITY: no limit.
+ * With -EINVAL (a NaN) or -ENOMEM (no timer) the task is not ended.
  * asyncio: wait_for().
  */
 intptr_t rota_wait_for(rota_task task, double timeout) ROTA_MUST_USE;
@@ -136,13 +137,14 @@ intptr_t rota_shield(rota_task task) ROTA_MUST_USE;
 
 /*
  * Waits for a future; its result into *result, which may be NULL. Cancelling
- * the waiting task cancels the future, as in asyncio. Errors: the future's.
+ * the waiting task cancels the future, as in asyncio. Errors: the future's;
+ * -EINVAL for a future of another loop.
  */
 int rota_await_future(rota_future *future, intptr_t *result) ROTA_MUST_USE;
 
 /*
  * Sleeps; never shorter than asked. 0 lets every other ready task run once.
- * Errors: -EINVAL for a NaN.  asyncio: sleep().
+ * Errors: -EINVAL for a NaN, -ENOMEM.  asyncio: sleep().
  */
 int rota_sleep(double seconds) ROTA_MUST_USE;
 
@@ -174,96 +176,6 @@ rota_task rota_current_task(void);
  * returns how many there are.  asyncio: all_tasks().
  */
 size_t rota_all_tasks(rota_loop *loop, rota_task *tasks, size_t room);
-
-/* --- Timeouts ----------------------------------------------------------- */
-
-/* A scope on the stack; between begin and end it stays where it is. */
-typedef struct rota_timeout {
-    struct rota__heap_node node;
-    struct rota__handle handle;
-    struct rota__task *task;
-    int64_t when;
-    int cancelling;
-    int state;
-} rota_timeout;
-
-/*
- * From here to rota_timeout_end() there are `delay` seconds; then what the
- * task waits for returns -ECANCELED. INFINITY: no limit yet. Scopes nest.
- * Errors: -ENOMEM, -EINVAL for a NaN.  asyncio: async with timeout(delay).
- */
-int rota_timeout_begin(rota_timeout *timeout, double delay);
-/* The same at a time of rota_loop_time(). asyncio: timeout_at(). */
-int rota_timeout_begin_at(rota_timeout *timeout, double when);
-int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
-                        const char *where);
-#define rota_timeout_begin(timeout, delay)                                     \
-    rota__timeout_begin(timeout, delay, false, ROTA__HERE)
-#define rota_timeout_begin_at(timeout, when)                                   \
-    rota__timeout_begin(timeout, when, true, ROTA__HERE)
-
-/*
- * Ends the scope with the body's outcome: -ETIMEDOUT when the time had passed
- * and that is what cancelled the body, else `result` itself.
- * -ROTA_ESCOPE if the scope is not one of this task's.
- */
-intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result) ROTA_MUST_USE;
-
-/* Another end, at a time of the loop. asyncio: Timeout.reschedule(). */
-int rota_timeout_reschedule(rota_timeout *timeout, double when);
-/* When it ends; INFINITY without a limit. asyncio: Timeout.when(). */
-double rota_timeout_when(const rota_timeout *timeout);
-/* True when its time had passed before the end. asyncio: expired(). */
-bool rota_timeout_expired(const rota_timeout *timeout);
-
-/* --- Task groups -------------------------------------------------------- */
-
-struct rota__owner {
-    void (*child_done)(struct rota__owner *owner, struct rota__task *child);
-};
-
-typedef struct rota_task_group {
-    struct rota__owner owner;
-    struct rota__handle news;
-    struct rota__task *parent;
-    struct rota__link children;
-    struct rota__waiter *waiting;
-    int error;
-    bool has_news;
-    bool failed;
-    bool ending;
-    bool aborting;
-    bool parent_cancelled;
-} rota_task_group;
-
-/* Opens a group of the running task. asyncio: async with TaskGroup(). */
-int rota_task_group_begin(rota_task_group *group);
-int rota__task_group_begin(rota_task_group *group, const char *where);
-#define rota_task_group_begin(group) rota__task_group_begin(group, ROTA__HERE)
-
-/*
- * Makes a task that belongs to the group, also from its children. When it is
- * done, its result goes to *result, unless that is NULL. Errors as for
- * rota_create_task(); -ROTA_ESCOPE when the group has ended or is
- * aborting.  asyncio: TaskGroup.create_task().
- */
-int rota_task_group_create_task(rota_task_group *group,
-                                rota_task_function *function, void *arg,
-                                intptr_t *result) ROTA_MUST_USE;
-int rota__task_group_create_task(rota_task_group *group,
-                                 rota_task_function *function, void *arg,
-                                 intptr_t *result,
-                                 const char *where) ROTA_MUST_USE;
-#define rota_task_group_create_task(group, function, arg, result)              \
-    rota__task_group_create_task(group, function, arg, result, ROTA__HERE)
-
-/*
- * Ends the group with the body's outcome: waits for every child. The first
- * error of a child, or of the body, cancels the others and the body; it is
- * what is returned. Without errors, `result` is.
- */
-intptr_t rota_task_group_end(rota_task_group *group,
-                             intptr_t result) ROTA_MUST_USE;
 
 #ifdef __cplusplus
 }

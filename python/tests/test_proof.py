@@ -19,8 +19,8 @@ import time
 import weakref
 from contextlib import contextmanager
 
-from proof_case import (main, new_loop, problems, raises, restored, run,
-                        run_for, test, thread_of)
+from proof_case import (main, new_loop, problems, raises, restored, run_for,
+                        test, thread_of)
 from _rota_proof import Loop
 
 

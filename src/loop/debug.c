@@ -41,17 +41,14 @@ void rota__name_handle(rota_loop *loop, struct rota__handle *handle, char *out,
                        size_t size)
 {
     const void *function = rota__handle_function(handle);
-    const char *symbol;
+    char name[96];
 
     if (loop->describe && loop->describe(handle, out, size))
         return;
     if (!function)
         function = (const void *)(uintptr_t)handle->run;
-    symbol = rota__symbol_at(function);
-    if (symbol)
-        snprintf(out, size, "callback %s", symbol);
-    else
-        snprintf(out, size, "callback at %p", function);
+    rota__name_function(function, name, sizeof name);
+    snprintf(out, size, "callback %s", name);
 }
 
 int rota__misuse(const rota_loop *loop, int error, const char *function,

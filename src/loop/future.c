@@ -21,6 +21,7 @@ void rota_future_init(rota_future *future, rota_loop *loop)
     future->loop = loop;
     future->result = 0;
     future->state = PENDING;
+    future->scheduled = 0;
     future->retrieved = false;
     rota__list_init(&future->callbacks);
 }
@@ -40,6 +41,20 @@ static rota_handle *callback_at(struct rota__link *link)
                : NULL;
 }
 
+static void schedule(rota_future *future, rota_handle *handle)
+{
+    future->scheduled++;
+    rota__ready(future->loop, &handle->base);
+}
+
+void rota__future_unschedule(const rota_handle *handle)
+{
+    rota_future *future = handle->owner;
+
+    if (future->state != PENDING)
+        future->scheduled--;
+}
+
 static void tell(rota_future *future)
 {
     struct rota__link *link;
@@ -49,13 +64,13 @@ static void tell(rota_future *future)
             rota__container_of(link, struct rota__future_waiter, link);
 
         if (callback_at(link))
-            rota__ready(future->loop, &callback_at(link)->base);
+            schedule(future, callback_at(link));
         else
             waiter->wake(waiter, future);
     }
 }
 
-static void finish(rota_future *future, int state, intptr_t result)
+static void finish(rota_future *future, short state, intptr_t result)
 {
     future->state = state;
     future->result = result;
@@ -72,6 +87,7 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list)
 
         if (handle && handle->owner == future) {
             rota__list_cut(at);
+            rota__future_unschedule(handle);
             rota__handle_drop(handle);
         }
         at = next;
@@ -83,7 +99,7 @@ void rota_future_fini(rota_future *future)
     if (future->state == PENDING) {
         unlink_callbacks(future, &future->callbacks);
         finish(future, CANCELLED, -ECANCELED);
-    } else {
+    } else if (future->scheduled > 0) {
         /* Those of a done future stand in the ready queue. */
         unlink_callbacks(future, &future->loop->ready);
         unlink_callbacks(future, &future->loop->running);
@@ -159,6 +175,7 @@ void rota__handle_run_future(struct rota__handle *base)
         (rota_future_callback *)(uintptr_t)handle->callback;
     void *arg = handle->arg;
 
+    rota__future_unschedule(handle);
     rota__handle_finish(handle);
     callback(future, arg);
 }
@@ -184,7 +201,7 @@ int rota_future_add_done_callback(rota_future *future, rota_handle *handle,
     if (future->state == PENDING)
         rota__list_push(&future->callbacks, &handle->base.link);
     else
-        rota__ready(loop, &handle->base);
+        schedule(future, handle);
     return 0;
 }
 
@@ -219,8 +236,10 @@ int rota_loop_run_until_future(rota_loop *loop, rota_future *future,
                                intptr_t *result)
 {
     rota_handle done = {0};
-    int err = rota_future_add_done_callback(future, &done, stop_loop, NULL);
+    int err = future->loop == loop ? 0 : -EINVAL;
 
+    if (err == 0)
+        err = rota_future_add_done_callback(future, &done, stop_loop, NULL);
     if (err < 0)
         return err;
     err = rota_loop_run_forever(loop);

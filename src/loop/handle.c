@@ -287,6 +287,8 @@ void rota_handle_cancel(rota_handle *handle)
     if (handle->state != ROTA__PENDING)
         return;
     unlink_handle(handle);
+    if (handle->base.run == rota__handle_run_future)
+        rota__future_unschedule(handle);
     handle->state = ROTA__CANCELLED;
 }
 

@@ -155,6 +155,7 @@ void rota_loop_free(rota_loop *loop)
         return;
     if (rota_get_event_loop() == loop)
         rota_set_event_loop(NULL);
+    rota__handles_free(loop); /* what futures have given back since */
     rota__free(loop);
 }
 
@@ -170,6 +171,7 @@ bool rota_loop_is_running(const rota_loop *loop)
 
 void rota_loop_stop(rota_loop *loop)
 {
+    (void)rota__check(loop, "rota_loop_stop");
     loop->stopping = true;
 }
 

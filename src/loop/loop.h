@@ -208,6 +208,8 @@ void rota__handle_finish(rota_handle *handle);
 void rota__handle_drop(rota_handle *handle);
 /* Runs a future's callback. */
 void rota__handle_run_future(struct rota__handle *base);
+/* Such a handle leaves the ready queue. */
+void rota__future_unschedule(const rota_handle *handle);
 /* The function behind a handle of the public API, or NULL. */
 const void *rota__handle_function(struct rota__handle *handle);
 /* Handles that the loop lends to callers that keep none. */

@@ -270,8 +270,11 @@ void rota__signal_stack_end(struct rota__signal_stack *stack);
 int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 /* The same thread always has the same value, two live ones never. */
 uintptr_t rota__thread_self(void);
-/* The name of the function at an address for messages, or NULL. */
-const char *rota__symbol_at(const void *address);
+/*
+ * What messages call a function: its name, or file and offset (for
+ * addr2line) when the dynamic symbols do not know it.
+ */
+void rota__name_function(const void *function, char *out, size_t size);
 
 /* fds and sockets: results as in the system call, or -errno. */
 int rota__fd_close(int fd);

@@ -6,6 +6,7 @@
 #include "os/os.h"
 #include <dlfcn.h>
 #include <signal.h>
+#include <stdio.h>
 
 static _Thread_local char identity;
 
@@ -27,11 +28,15 @@ int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     return -err;
 }
 
-const char *rota__symbol_at(const void *address)
+void rota__name_function(const void *function, char *out, size_t size)
 {
     Dl_info info;
 
-    if (dladdr(address, &info) == 0)
-        return NULL;
-    return info.dli_sname;
+    if (dladdr(function, &info) == 0)
+        snprintf(out, size, "at %p", function);
+    else if (info.dli_sname)
+        snprintf(out, size, "%s", info.dli_sname);
+    else
+        snprintf(out, size, "at %s+0x%tx", info.dli_fname,
+                 (const char *)function - (const char *)info.dli_fbase);
 }

@@ -69,38 +69,38 @@ static void connected(struct rota__connect *connect, int result)
     answered(rota__container_of(connect, struct answer, connect), result);
 }
 
-static int connect_to(rota_stream *stream, struct rota__task *self,
-                      const struct rota__addresses *addresses)
+/* Also when the loop closes, and the task will not run to clean up. */
+static bool stop_connecting(struct rota__waiter *waiter)
 {
-    struct answer answer = {.result = 1};
-    int err;
+    struct answer *answer = rota__container_of(waiter, struct answer, waiter);
 
-    rota__list_init(&answer.waiter.link);
-    rota__connect_start(&answer.connect, self->loop, addresses, connected);
-    err = (int)rota__park(self, &answer.waiter);
-    if (err < 0)
-        rota__connect_cancel(&answer.connect);
-    else
-        err = answer.result;
-    if (err == 0)
-        rota__conn_take_over(&stream->conn, &rota__stream_events,
-                             &answer.connect);
-    return err;
+    rota__connect_cancel(&answer->connect);
+    rota__free(answer->addresses->items);
+    answer->addresses->items = NULL;
+    rota__unpark(waiter, -ECANCELED);
+    return true;
 }
 
 static int open_stream(rota_stream **out, struct rota__task *self,
-                       const struct rota__addresses *addresses)
+                       struct rota__addresses *addresses)
 {
-    rota_stream *stream = rota__stream_new(self->loop);
+    struct answer answer = {.addresses = addresses, .result = 1};
+    rota_stream *stream = NULL;
     int err;
 
-    if (!stream)
-        return -ENOMEM;
-    err = connect_to(stream, self, addresses);
+    rota__list_init(&answer.waiter.link);
+    answer.waiter.cancel = stop_connecting;
+    rota__connect_start(&answer.connect, self->loop, addresses, connected);
+    err = (int)rota__park(self, &answer.waiter);
+    if (err == 0)
+        err = answer.result;
+    if (err == 0 && !(stream = rota__stream_new(self->loop)))
+        err = -ENOMEM;
     if (err < 0) {
-        rota__stream_discard(stream);
+        rota__connect_cancel(&answer.connect);
         return err;
     }
+    rota__conn_take_over(&stream->conn, &rota__stream_events, &answer.connect);
     rota__socket_no_delay(stream->conn.watch.fd);
     *out = stream;
     return 0;

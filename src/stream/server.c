@@ -3,7 +3,7 @@
  * Servers: listening sockets, and a task for each connection
  *
  * The server owns the tasks of its connections. It lives as long as its
- * handle or one of them.
+ * handle, one of them, or a task that waits for it.
  */
 #include "stream/stream.h"
 
@@ -24,13 +24,15 @@ struct rota_server {
     struct rota__at_close at_close;
     size_t port_count;
     struct port *ports;
+    unsigned users; /* tasks that wait for news */
     bool closed;
     bool freed;
 };
 
 static void release_if_over(rota_server *server)
 {
-    if (!server->freed || !rota__list_empty(&server->clients))
+    if (!server->freed || server->users > 0 ||
+        !rota__list_empty(&server->clients))
         return;
     rota__at_close_remove(&server->at_close);
     rota__free(server->ports);
@@ -42,7 +44,7 @@ static void release_if_over(rota_server *server)
 static bool worth_telling(intptr_t result)
 {
     return rota_is_error(result) && result != -ECANCELED &&
-           result != -ECONNRESET && result != -EPIPE;
+           result != -ECONNRESET && result != -EPIPE && result != -ETIMEDOUT;
 }
 
 static void client_done(struct rota__owner *owner, struct rota__task *task)
@@ -87,41 +89,47 @@ static int start_client(rota_server *server, rota_stream *stream)
     return 0;
 }
 
+/* The fd is the stream's, or closed. */
 static int open_client(rota_server *server, int fd)
 {
     rota_stream *stream = rota__stream_new(server->loop);
-    int err;
+    int err = -ENOMEM;
 
     if (!stream)
-        return -ENOMEM;
+        goto close_fd;
     err =
         rota__conn_open(&stream->conn, server->loop, fd, &rota__stream_events);
-    if (err < 0) {
-        rota__stream_discard(stream);
-        return err;
-    }
+    if (err < 0)
+        goto discard;
     rota__socket_no_delay(fd);
     err = start_client(server, stream);
-    if (err < 0) {
-        rota__conn_destroy(&stream->conn);
-        rota__stream_discard(stream);
-    }
+    if (err == 0)
+        return 0;
+    rota__conn_destroy(&stream->conn);
+    rota__stream_discard(stream);
+    return err;
+discard:
+    rota__stream_discard(stream);
+close_fd:
+    (void)rota__fd_close(fd);
     return err;
 }
 
-static void accepted(struct rota__listener *listener, int fd)
+/* The handler comes last: it may close the server, or free it. */
+static bool accepted(struct rota__listener *listener, int fd)
 {
     rota_server *server =
         rota__container_of(listener, struct port, listener)->server;
     int err = open_client(server, fd);
 
     if (err == 0)
-        return;
+        return true;
     rota_call_exception_handler(
         server->loop, &(rota_exception_context){
                           .message = "a connection could not be served",
                           .error = err,
                       });
+    return false;
 }
 
 /* --- Listening ---------------------------------------------------------- */
@@ -151,6 +159,11 @@ static int listen_on(rota_server *server, rota_address *address)
     return err;
 }
 
+static bool not_here(int err)
+{
+    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
+}
+
 /* A family that this machine has not is passed over, as asyncio does. */
 static int listen_on_all(rota_server *server,
                          const struct rota__addresses *addresses)
@@ -159,10 +172,10 @@ static int listen_on_all(rota_server *server,
 
     for (size_t i = 0; i < addresses->count; i++) {
         err = listen_on(server, &addresses->items[i]);
-        if (err < 0 && err != -EAFNOSUPPORT)
+        if (err < 0 && !not_here(err))
             break;
     }
-    if (err == -EAFNOSUPPORT && server->port_count > 0)
+    if (not_here(err) && server->port_count > 0)
         err = 0;
     if (err < 0)
         stop_listening(server);
@@ -180,6 +193,8 @@ static void loop_closes(struct rota__at_close *at_close)
         rota_stream_free(
             rota__container_of(client, struct rota__task, siblings)->arg);
     }
+    rota__unpark_all(&server->waiters, -ROTA_ECLOSING);
+    server->users = 0; /* those never run again */
     release_if_over(server);
 }
 
@@ -250,8 +265,12 @@ void rota_server_close(rota_server *server)
 static int wait_for_news(rota_server *server, struct rota__task *self)
 {
     struct rota__waiter waiter;
+    intptr_t err;
 
-    return (int)rota__park_in(self, &waiter, &server->waiters);
+    server->users++;
+    err = rota__park_in(self, &waiter, &server->waiters);
+    server->users--;
+    return (int)err;
 }
 
 int rota_server_wait_closed(rota_server *server)
@@ -261,6 +280,7 @@ int rota_server_wait_closed(rota_server *server)
 
     while (err == 0 && (!server->closed || !rota__list_empty(&server->clients)))
         err = wait_for_news(server, self);
+    release_if_over(server);
     return err;
 }
 

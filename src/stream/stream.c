@@ -81,7 +81,10 @@ static void loop_closes(struct rota__at_close *at_close)
 
     rota__conn_destroy(&stream->conn);
     stream->closing = true;
-    stream->users = 0;
+    rota__unpark_all(&stream->writers, -ROTA_ECLOSING);
+    rota__unpark_all(&stream->flow, -ROTA_ECLOSING);
+    rota__unpark_all(&stream->closers, -ROTA_ECLOSING);
+    stream->users = 0; /* those never run again */
     release_if_over(stream);
 }
 

@@ -55,6 +55,8 @@ static inline int rota__stream_check(const rota_stream *stream,
         return -ROTA_ENOTASK;
     if (rota__unlikely(stream->closing))
         return -ROTA_ECLOSING;
+    if (rota__unlikely(self->loop != stream->conn.loop))
+        return -EINVAL;
     return 0;
 }
 

@@ -120,9 +120,11 @@ intptr_t rota_write(rota_stream *stream, const void *data, size_t size)
 {
     struct rota__task *self = rota__current();
     struct rest rest = {data, size, false};
-    int err = self ? check_write(stream) : -ROTA_ENOTASK;
+    int err = rota__stream_check(stream, self);
     bool my_turn = !stream->writing && !stream->paused;
 
+    if (rota__likely(err == 0))
+        err = check_write(stream);
     if (rota__unlikely(err < 0 || size == 0))
         return err;
     if (rota__likely(my_turn)) {

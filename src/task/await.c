@@ -29,19 +29,24 @@ int rota__create_task(rota_loop *loop, rota_task *out,
     return 0;
 }
 
-int(rota_create_task)(rota_task *task, rota_task_function *function, void *arg)
+/* The functions behind the macros, for who takes their address. */
+#undef rota_create_task
+#undef rota_create_task_with
+#undef rota_loop_create_task
+
+int rota_create_task(rota_task *task, rota_task_function *function, void *arg)
 {
     return rota__create_task(NULL, task, NULL, function, arg, "?");
 }
 
-int(rota_create_task_with)(rota_task *task, const rota_task_options *options,
-                           rota_task_function *function, void *arg)
+int rota_create_task_with(rota_task *task, const rota_task_options *options,
+                          rota_task_function *function, void *arg)
 {
     return rota__create_task(NULL, task, options, function, arg, "?");
 }
 
-int(rota_loop_create_task)(rota_loop *loop, rota_task *task,
-                           rota_task_function *function, void *arg)
+int rota_loop_create_task(rota_loop *loop, rota_task *task,
+                          rota_task_function *function, void *arg)
 {
     return rota__create_task(loop, task, NULL, function, arg, "?");
 }
@@ -337,7 +342,9 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
 struct future_wait {
     struct rota__future_waiter waiter;
     struct rota__waiter parked;
-    rota_future *future;
+    rota_future *future; /* may be gone when the task runs again */
+    int error;
+    intptr_t result;
 };
 
 static void future_done(struct rota__future_waiter *waiter, rota_future *future)
@@ -345,7 +352,7 @@ static void future_done(struct rota__future_waiter *waiter, rota_future *future)
     struct future_wait *wait =
         rota__container_of(waiter, struct future_wait, waiter);
 
-    (void)future;
+    wait->error = rota_future_result(future, &wait->result);
     rota__unpark(&wait->parked, 0);
 }
 
@@ -361,7 +368,6 @@ int rota_await_future(rota_future *future, intptr_t *result)
 {
     struct rota__task *self = rota__current();
     struct future_wait wait = {.waiter.wake = future_done, .future = future};
-    intptr_t ignored;
     intptr_t err;
 
     if (!self)
@@ -377,8 +383,12 @@ int rota_await_future(rota_future *future, intptr_t *result)
         err = rota__park(self, &wait.parked);
         if (err < 0)
             return (int)err;
+    } else {
+        wait.error = rota_future_result(future, &wait.result);
     }
-    return rota_future_result(future, result ? result : &ignored);
+    if (wait.error == 0 && result)
+        *result = wait.result;
+    return wait.error;
 }
 
 /* --- sleep -------------------------------------------------------------- */

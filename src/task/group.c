@@ -104,7 +104,11 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
     return 0;
 }
 
-int(rota_task_group_begin)(rota_task_group *group)
+/* The functions behind the macros, for who takes their address. */
+#undef rota_task_group_begin
+#undef rota_task_group_create_task
+
+int rota_task_group_begin(rota_task_group *group)
 {
     return rota__task_group_begin(group, "?");
 }
@@ -140,9 +144,9 @@ int rota__task_group_create_task(rota_task_group *group,
     return 0;
 }
 
-int(rota_task_group_create_task)(rota_task_group *group,
-                                 rota_task_function *function, void *arg,
-                                 intptr_t *result)
+int rota_task_group_create_task(rota_task_group *group,
+                                rota_task_function *function, void *arg,
+                                intptr_t *result)
 {
     return rota__task_group_create_task(group, function, arg, result, "?");
 }

@@ -36,6 +36,11 @@ static void resume(struct rota__handle *handle)
         reap(tasks);
 }
 
+struct rota__task *rota__task_of(struct rota__handle *handle)
+{
+    return handle->run == resume ? task_of(handle) : NULL;
+}
+
 /* Where to go from a task that cannot go on: another task, or the loop. */
 static struct rota__context *next_context(rota_loop *loop)
 {

@@ -23,6 +23,7 @@
 #include "base/base.h"
 #include "loop/loop.h"
 #include "os/context.h"
+#include <rota/scope.h>
 #include <rota/task.h>
 
 struct rota__waiter {
@@ -83,6 +84,7 @@ struct rota__tasks {
     uint32_t number; /* of this loop, unique in the process */
     size_t live;     /* tasks that are not done */
     bool stop_when_empty;
+    struct rota__tasks *next_known; /* of all loops that have tasks */
     struct rota__at_close at_close; /* then at_end: stacks outlive queues */
     struct rota__signal_stack signal_stack;
 };
@@ -124,6 +126,8 @@ int rota__task_find(rota_task handle, struct rota__task **out);
 int rota__task_claim(rota_task handle, const char *function,
                      struct rota__task **out);
 rota_task rota__task_handle(const struct rota__task *task);
+/* The task that a handle resumes, or NULL for any other handle. */
+struct rota__task *rota__task_of(struct rota__handle *handle);
 /* Made up at the first call, if it was given none. */
 const char *rota__task_name(struct rota__task *task);
 /* Frees a task that is done. */

@@ -14,6 +14,48 @@
 
 static atomic_uint loops_with_tasks;
 
+/*
+ * A handle names its loop by number, so that one of a closed loop is only
+ * unknown and never followed. The running loop is at hand; for a loop that
+ * does not run there is this list, the one thing that loops share.
+ */
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rota__tasks *known;
+
+static void make_known(struct rota__tasks *tasks)
+{
+    pthread_mutex_lock(&known_lock);
+    tasks->next_known = known;
+    known = tasks;
+    pthread_mutex_unlock(&known_lock);
+}
+
+static void make_unknown(const struct rota__tasks *tasks)
+{
+    struct rota__tasks **at = &known;
+
+    pthread_mutex_lock(&known_lock);
+    while (*at != tasks)
+        at = &(*at)->next_known;
+    *at = tasks->next_known;
+    pthread_mutex_unlock(&known_lock);
+}
+
+/* One that runs on another thread is not ours to touch. */
+static struct rota__tasks *tasks_of_idle_loop(uint32_t number)
+{
+    struct rota__tasks *tasks;
+
+    pthread_mutex_lock(&known_lock);
+    tasks = known;
+    while (tasks && tasks->number != number)
+        tasks = tasks->next_known;
+    if (tasks && rota_loop_is_running(tasks->loop))
+        tasks = NULL;
+    pthread_mutex_unlock(&known_lock);
+    return tasks;
+}
+
 static bool describe_task(struct rota__handle *handle, char *out, size_t size);
 
 /* Runs in a signal handler, on a stack of its own. */
@@ -108,6 +150,7 @@ static void free_tasks(struct rota__at_close *at_close)
         rota__free(class);
         class = next;
     }
+    make_unknown(tasks);
     tasks->loop->tasks = NULL;
     rota__free(tasks->slots);
     rota__free(tasks);
@@ -155,6 +198,7 @@ int rota__tasks_make(rota_loop *loop)
     rota__at_close_add(loop, &tasks->at_close, close_tasks);
     loop->describe = describe_task;
     loop->tasks = tasks;
+    make_known(tasks);
     return 0;
 }
 
@@ -167,22 +211,24 @@ rota_task rota__task_handle(const struct rota__task *task)
     };
 }
 
-static struct rota__tasks *tasks_of_this_thread(void)
+static struct rota__tasks *tasks_of(rota_task handle)
 {
-    rota_loop *loop = rota_get_event_loop();
+    rota_loop *loop = rota__running_loop;
 
-    return loop ? loop->tasks : NULL;
+    if (rota__unlikely(!loop))
+        return tasks_of_idle_loop(handle.loop);
+    if (rota__unlikely(!loop->tasks || loop->tasks->number != handle.loop))
+        return NULL;
+    return loop->tasks;
 }
 
 int rota__task_find(rota_task handle, struct rota__task **out)
 {
-    struct rota__tasks *tasks = rota__likely(rota__running_loop != NULL)
-                                    ? rota__running_loop->tasks
-                                    : tasks_of_this_thread();
+    struct rota__tasks *tasks = tasks_of(handle);
     struct rota__task *task;
 
-    if (rota__unlikely(!tasks || handle.loop != tasks->number ||
-                       handle.slot >= tasks->slot_count || handle.id == 0))
+    if (rota__unlikely(!tasks || handle.slot >= tasks->slot_count ||
+                       handle.id == 0))
         return -EINVAL;
     task = tasks->slots[handle.slot];
     if (rota__unlikely(task->id != handle.id))
@@ -288,18 +334,12 @@ int rota_task_set_name(rota_task handle, const char *name)
 
 static bool describe_task(struct rota__handle *handle, char *out, size_t size)
 {
-    rota_loop *loop = rota__running_loop;
+    struct rota__task *task = rota__task_of(handle);
 
-    for (size_t i = 0; i < loop->tasks->slot_count; i++) {
-        struct rota__task *task = loop->tasks->slots[i];
-
-        if (task->id == 0 || &task->handle != handle)
-            continue;
+    if (task)
         snprintf(out, size, "task %s (made at %s)", rota__task_name(task),
                  task->where);
-        return true;
-    }
-    return false;
+    return task != NULL;
 }
 
 /* --- Scopes that a function left open ---------------------------------- */

@@ -86,12 +86,16 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     return err;
 }
 
-int(rota_timeout_begin)(rota_timeout *timeout, double delay)
+/* The functions behind the macros, for who takes their address. */
+#undef rota_timeout_begin
+#undef rota_timeout_begin_at
+
+int rota_timeout_begin(rota_timeout *timeout, double delay)
 {
     return rota__timeout_begin(timeout, delay, false, "?");
 }
 
-int(rota_timeout_begin_at)(rota_timeout *timeout, double when)
+int rota_timeout_begin_at(rota_timeout *timeout, double when)
 {
     return rota__timeout_begin(timeout, when, true, "?");
 }

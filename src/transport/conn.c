@@ -122,6 +122,7 @@ void rota__conn_take_over(struct rota__conn *conn,
                           struct rota__connect *from)
 {
     init(conn, from->loop, events);
+    rota__unready(&from->on_event);
     rota__poller_hand_over(&from->loop->poller, &from->watch, &conn->watch);
     drained(conn, ROTA__WRITABLE | ROTA__READABLE);
     conn->hung_up = (from->seen & ROTA__HANGUP) != 0;

@@ -49,18 +49,19 @@ static void retry(struct rota__handle *handle)
         (void)retry_later(listener);
 }
 
+/* The handler comes last: it may close the server, or free it. */
 static void pause_listening(struct rota__listener *listener, int error)
 {
     rota_loop *loop = listener->loop;
 
+    if (retry_later(listener) == 0)
+        rota__poller_remove(&loop->poller, &listener->watch);
     rota_call_exception_handler(
         loop, &(rota_exception_context){
                   .message = "accept is out of resources; listening goes on "
                              "in a second",
                   .error = error,
               });
-    if (retry_later(listener) == 0)
-        rota__poller_remove(&loop->poller, &listener->watch);
 }
 
 static void accept_all(struct rota__handle *handle)
@@ -77,8 +78,8 @@ static void accept_all(struct rota__handle *handle)
         }
         if (fd == -EAGAIN)
             return;
-        if (fd >= 0)
-            listener->accepted(listener, fd);
+        if (fd >= 0 && !listener->accepted(listener, fd))
+            return;
         /* Else a connection that is gone already: look at the next one. */
     }
 }

@@ -82,8 +82,9 @@ struct rota__listener {
     struct rota__handle on_readable;
     struct rota__timer retry; /* after a lack of fds */
     rota_loop *loop;
-    /* A new non-blocking socket, which is now the user's. */
-    void (*accepted)(struct rota__listener *listener, int fd);
+    /* A new non-blocking socket, which is now the user's. False: no more in
+       this turn; the listener may be gone. */
+    bool (*accepted)(struct rota__listener *listener, int fd);
 };
 
 /* Binds and listens; 0 or an error. */
