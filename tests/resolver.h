@@ -26,7 +26,7 @@ static pthread_cond_t resolver_news = PTHREAD_COND_INITIALIZER;
 static bool resolver_held = true;
 static int resolver_waiting;
 
-static void resolver_let_go(void)
+static inline void resolver_let_go(void)
 {
     pthread_mutex_lock(&resolver_lock);
     resolver_held = false;
@@ -35,7 +35,7 @@ static void resolver_let_go(void)
 }
 
 /* Blocks until so many look-ups of slow.test are under way. */
-static void resolver_expect_waiting(int count)
+static inline void resolver_expect_waiting(int count)
 {
     pthread_mutex_lock(&resolver_lock);
     while (resolver_waiting < count)
@@ -43,7 +43,7 @@ static void resolver_expect_waiting(int count)
     pthread_mutex_unlock(&resolver_lock);
 }
 
-static void resolver_wait(void)
+static inline void resolver_wait(void)
 {
     pthread_mutex_lock(&resolver_lock);
     resolver_waiting++;

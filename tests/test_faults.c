@@ -513,7 +513,7 @@ HARNESS_MAIN(
     TEST(a_closed_loop_refuses_everything),
     TEST(a_run_inside_a_run_is_an_error_and_the_outer_one_goes_on),
     TEST_EXPECT_SIGNAL(a_nested_run_names_the_fix_in_debug_mode, SIGABRT,
-                       "create a task on it and await that"),
+                       "create a task on the running loop and await it"),
     TEST_EXPECT_SIGNAL(a_call_from_a_foreign_thread_names_the_fix_in_debug_mode,
                        SIGABRT, "use rota_call_soon_threadsafe"),
     TEST(a_task_that_was_ended_is_refused_everywhere),

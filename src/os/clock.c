@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <time.h>
 
-#define ANCHOR_LIFE 1000000  /* ns */
+#define ANCHOR_LIFE 500000   /* ns */
 #define SHORTEST_SPAN 900000 /* ns between the anchors that give a rate */
 #define LONGEST_SPAN INT64_C(4000000000)
 #if defined(__x86_64__)
-#define LONGEST_READ 1000 /* ticks that reading the clock may take */
+#define LONGEST_READ 256 /* ticks that reading the clock may take */
 #else
 #define LONGEST_READ 32 /* of a counter that is slower */
 #endif

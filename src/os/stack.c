@@ -36,6 +36,7 @@
 #endif
 
 #define FIRST_SLAB 16
+#define LARGEST_STACK (SIZE_MAX / 4) /* nobody has it: no memory */
 #define LARGEST_SLAB 16384
 #define WARM 4096
 #define COLOURS 24
@@ -69,7 +70,9 @@ void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size)
 {
     *pool = (struct rota__stack_pool){
         .wanted_size = stack_size,
-        .stack_size = round_up(stack_size, rota__page_size()),
+        .stack_size =
+            round_up(stack_size < LARGEST_STACK ? stack_size : LARGEST_STACK,
+                     rota__page_size()),
         .next_slab = FIRST_SLAB,
         .guard = ROTA__GUARD_MADVISE,
     };
