@@ -110,6 +110,26 @@ static inline intptr_t sleep_for_ever(void *name)
     return err;
 }
 
+/* Sleeps, notes its word and has a result. */
+struct job {
+    double seconds;
+    intptr_t result;
+    const char *word;
+    int end; /* what it makes of a cancellation, if not 0 */
+};
+
+static inline intptr_t do_job(void *arg)
+{
+    const struct job *job = arg;
+    int err = rota_sleep(job->seconds);
+
+    if (job->word)
+        note("%s%s", job->word, err < 0 ? "-cancelled" : "");
+    if (err < 0)
+        return job->end ? job->end : err;
+    return job->result;
+}
+
 /* Lets `count` turns pass. */
 static inline void pass_turns(int count)
 {

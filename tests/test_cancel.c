@@ -482,11 +482,11 @@ static void a_swallowed_request_is_not_repeated(void)
 
 static intptr_t clean_up(void *arg)
 {
-    rota_task helper;
+    rota_task other;
 
     assert_int_equal(rota_sleep(5), -ECANCELED);
-    helper = start(return_soon, arg);
-    assert_int_equal(rota_await(helper), (intptr_t)arg);
+    other = start(return_soon, arg);
+    assert_int_equal(rota_await(other), (intptr_t)arg);
     assert_int_equal(rota_sleep(1), 0);
     note("cleaned");
     return -ECANCELED;

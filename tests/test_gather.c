@@ -6,26 +6,10 @@
 
 #include <stdlib.h>
 
-struct job {
-    double seconds;
-    intptr_t result;
-    const char *word;
-};
-
-static intptr_t work(void *arg)
-{
-    const struct job *job = arg;
-    int err = rota_sleep(job->seconds);
-
-    if (job->word)
-        note("%s%s", job->word, err < 0 ? "-cancelled" : "");
-    return err < 0 ? err : job->result;
-}
-
 static void start_all(rota_task *tasks, struct job *jobs, int count)
 {
     for (int i = 0; i < count; i++)
-        tasks[i] = start(work, &jobs[i]);
+        tasks[i] = start(do_job, &jobs[i]);
 }
 
 static void assert_all_ended(const rota_task *tasks, int count)
@@ -38,7 +22,7 @@ static void assert_all_ended(const rota_task *tasks, int count)
 
 static intptr_t gather_three(void *arg)
 {
-    struct job jobs[] = {{3, 10, "a"}, {1, -5000, "b"}, {2, 30, "c"}};
+    struct job jobs[] = {{3, 10, "a", 0}, {1, -5000, "b", 0}, {2, 30, "c", 0}};
     double before = now();
     rota_task tasks[3];
     intptr_t results[3];
@@ -142,7 +126,8 @@ static void a_thousand_are_gathered(void)
 
 static intptr_t gather_exceptions(void *arg)
 {
-    struct job jobs[] = {{3, 10, "a"}, {1, -EIO, "b"}, {2, -EPIPE, "c"}};
+    struct job jobs[] = {
+        {3, 10, "a", 0}, {1, -EIO, "b", 0}, {2, -EPIPE, "c", 0}};
     rota_task tasks[3];
     intptr_t results[3];
 
@@ -165,7 +150,8 @@ static void with_return_exceptions_errors_are_results(void)
 
 static intptr_t gather_first_error(void *arg)
 {
-    static struct job jobs[] = {{3, 10, "a"}, {1, -EIO, "b"}, {2, 20, "c"}};
+    static struct job jobs[] = {
+        {3, 10, "a", 0}, {1, -EIO, "b", 0}, {2, 20, "c", 0}};
     rota_task tasks[3];
     intptr_t results[3] = {7, 7, 7};
 
@@ -269,7 +255,7 @@ static void an_error_after_the_first_goes_to_the_exception_handler(void)
 
 static intptr_t gather_cancelled_child(void *arg)
 {
-    static struct job jobs[] = {{2, 1, "a"}, {3, 2, "b"}};
+    static struct job jobs[] = {{2, 1, "a", 0}, {3, 2, "b", 0}};
     rota_task tasks[2];
     intptr_t results[2];
     bool return_exceptions = arg != NULL;
@@ -296,7 +282,8 @@ static void a_cancelled_child_counts_as_an_error(void)
 
 /* --- Cancelling --------------------------------------------------------- */
 
-static struct job three_jobs[] = {{1, 1, "a"}, {5, 2, "b"}, {6, 3, "c"}};
+static struct job three_jobs[] = {
+    {1, 1, "a", 0}, {5, 2, "b", 0}, {6, 3, "c", 0}};
 
 static intptr_t gather_jobs(void *return_exceptions)
 {

@@ -459,9 +459,10 @@ static intptr_t await_two(void *arg)
 
 static void handles_are_good_while_their_loop_does_not_run(void)
 {
+    const rota_loop_options options = {.virtual_clock = true};
     rota_loop *loop, *other;
 
-    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(rota_new_event_loop(&loop, &options), 0);
     assert_int_equal(rota_new_event_loop(&other, NULL), 0);
     assert_int_equal(rota_loop_run_until_complete(other, do_nothing, NULL), 0);
     assert_int_equal(rota_loop_run_until_complete(loop, keep_three, (void *)6),

@@ -311,7 +311,7 @@ static void run_inside_until_it_stops(void *arg)
 
 static void a_stop_ends_the_run_that_it_was_asked_in(void)
 {
-    rota_loop *loop = new_loop();
+    rota_loop *loop = new_loop_in_virtual_time();
 
     rota_call_soon(loop, NULL, run_inside_until_it_stops, loop);
     rota_call_later(loop, NULL, 0.001, note, "o");

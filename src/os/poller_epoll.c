@@ -116,6 +116,17 @@ static int epoll_change(struct rota__poller *poller, int fd, unsigned old,
     return 0;
 }
 
+static int wait_to_the_millisecond(struct state *state, int64_t timeout)
+{
+    int64_t ms = timeout / 1000000 + (timeout % 1000000 != 0);
+    int n = epoll_wait(state->fd, state->events, BATCH,
+                       timeout == ROTA__FOREVER ? -1
+                       : ms > INT32_MAX         ? INT32_MAX
+                                                : (int)ms);
+
+    return n < 0 ? -errno : n;
+}
+
 static int wait_to_the_nanosecond(struct state *state, int64_t timeout)
 {
     struct timespec limit = {
@@ -129,23 +140,12 @@ static int wait_to_the_nanosecond(struct state *state, int64_t timeout)
 
     if (n >= 0)
         return (int)n;
-    if (errno != ENOSYS)
+    if (errno != ENOSYS && errno != EPERM) /* not here, or not allowed */
         return -errno;
 #endif
     (void)limit;
     state->has_pwait2 = false;
-    return -EINTR;
-}
-
-static int wait_to_the_millisecond(struct state *state, int64_t timeout)
-{
-    int64_t ms = timeout / 1000000 + (timeout % 1000000 != 0);
-    int n = epoll_wait(state->fd, state->events, BATCH,
-                       timeout == ROTA__FOREVER ? -1
-                       : ms > INT32_MAX         ? INT32_MAX
-                                                : (int)ms);
-
-    return n < 0 ? -errno : n;
+    return wait_to_the_millisecond(state, timeout);
 }
 
 static int ask(struct rota__poller *poller, int64_t timeout)
