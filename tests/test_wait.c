@@ -101,6 +101,7 @@ struct busy {
     rota_handle handle;
     int turns;
     int events;
+    int pipe[2];
 };
 
 static void stay_busy(void *arg)
@@ -148,38 +149,56 @@ static void a_busy_loop_starves_neither_timers_nor_events(void)
 
 #define BUSY_TURNS 1000
 
-/* Half-way, all system calls but exit become deadly. */
+static void see_event_on_pipe(void *arg)
+{
+    struct busy *busy = arg;
+    char byte;
+
+    busy->events += read(busy->pipe[0], &byte, 1) == 1;
+}
+
+/* First some events; half-way, all calls but write and exit become deadly. */
 static void go_on_without_system_calls(void *arg)
 {
     struct busy *busy = arg;
 
-    if (++busy->turns == BUSY_TURNS / 2 &&
+    busy->turns++;
+    if (busy->turns <= 200 && busy->turns % 50 == 0 &&
+        write(busy->pipe[1], "x", 1) != 1)
+        _exit(5);
+    if (busy->turns == BUSY_TURNS / 2 &&
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
         _exit(2);
     if (busy->turns == BUSY_TURNS)
-        syscall(SYS_exit, 0);
+        syscall(SYS_exit, busy->events == 4 ? 0 : 6);
     rota_call_soon(busy->loop, &busy->handle, go_on_without_system_calls, busy);
+}
+
+static void be_busy(const char *poller)
+{
+    const rota_loop_options options = {.poller = poller};
+    struct busy busy = {0};
+
+    if (rota_new_event_loop(&busy.loop, &options) < 0 || pipe(busy.pipe) < 0)
+        _exit(3);
+    busy.loop->debug = false; /* whatever the environment asks for */
+    busy.loop->keep_order = true;
+    busy.loop->virtual_clock = false;
+    rota_add_reader(busy.loop, busy.pipe[0], see_event_on_pipe, &busy);
+    go_on_without_system_calls(&busy);
+    rota_loop_run_forever(busy.loop);
+    _exit(4);
 }
 
 /* How a process ends whose loop is always busy. */
 static int status_of_busy_loop(const char *poller)
 {
-    const rota_loop_options options = {.poller = poller};
-    struct busy busy = {0};
     int status;
     pid_t child = fork();
 
     assert_true(child >= 0);
-    if (child == 0) {
-        if (rota_new_event_loop(&busy.loop, &options) < 0)
-            _exit(3);
-        busy.loop->debug = false; /* whatever the environment asks for */
-        busy.loop->keep_order = true;
-        busy.loop->virtual_clock = false;
-        go_on_without_system_calls(&busy);
-        rota_loop_run_forever(busy.loop);
-        _exit(4);
-    }
+    if (child == 0)
+        be_busy(poller);
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
         harness_skip("this kernel has no seccomp");

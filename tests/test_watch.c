@@ -225,6 +225,20 @@ static void a_reader_removed_in_the_turn_of_its_event_does_not_run(void)
     close_scene(&scene);
 }
 
+static void a_removed_reader_does_not_run_if_a_writer_stays(void)
+{
+    struct scene scene;
+
+    open_scene(&scene);
+    send_byte(scene.theirs);
+    rota_add_reader(scene.loop, scene.ours, must_not_run, NULL);
+    rota_add_writer(scene.loop, scene.ours, note, "w");
+    rota_call_soon(scene.loop, NULL, remove_reader, &scene);
+    turn(&scene);
+    expect_noted("aw");
+    close_scene(&scene);
+}
+
 static void a_reader_replaced_in_the_turn_of_its_event_does_not_run(void)
 {
     struct scene scene;
@@ -444,6 +458,7 @@ HARNESS_MAIN(TEST(a_reader_is_called_in_each_turn_while_there_is_data),
              TEST(a_second_reader_replaces_the_first),
              TEST(a_reader_runs_in_the_turn_of_its_event),
              TEST(a_reader_removed_in_the_turn_of_its_event_does_not_run),
+             TEST(a_removed_reader_does_not_run_if_a_writer_stays),
              TEST(a_reader_replaced_in_the_turn_of_its_event_does_not_run),
              TEST(an_fd_reopened_in_the_turn_of_its_event_starts_afresh),
              TEST(a_reader_removes_itself_and_the_writer),

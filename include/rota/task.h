@@ -45,8 +45,9 @@ typedef struct rota_task_options {
 /*
  * Makes a loop, runs function(arg) as its main task, and returns what that
  * returns. Then every task that is left is cancelled and waited for, and the
- * loop is closed. Errors besides: those of rota_new_event_loop();
- * -ROTA_ERUNNING if a loop runs on this thread.  asyncio: run().
+ * loop is closed; a task that is made meanwhile is destroyed with a report.
+ * Errors besides: those of rota_new_event_loop(); -ROTA_ERUNNING if a loop runs
+ * on this thread.  asyncio: run().
  */
 intptr_t rota_run(rota_task_function *function, void *arg);
 

@@ -15,12 +15,6 @@
 #define ANCHOR_LIFE 500000   /* ns */
 #define SHORTEST_SPAN 900000 /* ns between the anchors that give a rate */
 #define LONGEST_SPAN INT64_C(4000000000)
-#if defined(__x86_64__)
-#define LONGEST_READ 256 /* ticks that reading the clock may take */
-#else
-#define LONGEST_READ 32 /* of a counter that is slower */
-#endif
-
 int64_t rota__clock_now(void)
 {
     struct timespec now;
@@ -30,6 +24,13 @@ int64_t rota__clock_now(void)
 }
 
 #if defined(__x86_64__) && defined(__linux__)
+
+#define LONGEST_READ 256 /* ticks that reading the clock may take */
+
+static uint64_t longest_read(void)
+{
+    return LONGEST_READ;
+}
 
 /* Only if the kernel trusts the counter: it knows about drifting cores. */
 static bool counter_is_clock(void)
@@ -49,12 +50,27 @@ static bool counter_is_clock(void)
 
 #elif defined(__aarch64__)
 
+#define READS_A_SECOND 10000000 /* at most 100 ns each */
+
+static uint64_t longest_read(void)
+{
+    uint64_t ticks_a_second;
+
+    __asm__("mrs %0, cntfrq_el0" : "=r"(ticks_a_second));
+    return ticks_a_second / READS_A_SECOND;
+}
+
 static bool counter_is_clock(void)
 {
     return true;
 }
 
 #else
+
+static uint64_t longest_read(void)
+{
+    return 0;
+}
 
 static bool counter_is_clock(void)
 {
@@ -89,7 +105,7 @@ static bool read_both(uint64_t *ticks, int64_t *ns)
     *ns = rota__clock_now();
     after = rota__clock_ticks();
     *ticks = before + (after - before) / 2;
-    return after - before < LONGEST_READ;
+    return after - before < longest_read();
 }
 
 int64_t rota__clock_anchor(struct rota__clock *clock)

@@ -236,6 +236,7 @@ struct rota__stack_pool {
     size_t free_count;
     size_t handed_out; /* over all time, for the colouring */
     bool allow_unguarded;
+    bool guard_tried;
     enum rota__guard guard;
 };
 

@@ -28,6 +28,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -161,12 +164,23 @@ static int add_slab(struct rota__stack_pool *pool)
     return 0;
 }
 
+/* An emulator may take any advice and do nothing: the first guard is tried. */
+static bool advise_guard(struct rota__stack_pool *pool, char *low, size_t size)
+{
+    if (madvise(low, size, MADV_GUARD_INSTALL) != 0)
+        return false;
+    if (!pool->guard_tried && madvise(low, size, MADV_POPULATE_READ) == 0)
+        return false;
+    pool->guard_tried = true;
+    return true;
+}
+
 static bool install_guard(struct rota__stack_pool *pool, char *low)
 {
     size_t size = guard_size();
 
     if (pool->guard == ROTA__GUARD_MADVISE) {
-        if (madvise(low, size, MADV_GUARD_INSTALL) == 0)
+        if (advise_guard(pool, low, size))
             return true;
         pool->guard = ROTA__GUARD_MPROTECT;
     }

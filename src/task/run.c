@@ -85,23 +85,24 @@ static void cancel_each(struct rota__tasks *tasks)
     for (size_t i = 0; i < tasks->slot_count; i++) {
         struct rota__task *task = tasks->slots[i];
 
-        if (task->id != 0 && !task->done)
-            rota__task_cancel(task);
+        if (task->id == 0 || task->done)
+            continue;
+        task->ending = true;
+        tasks->ending++;
+        rota__task_cancel(task);
     }
 }
 
+/* As asyncio's: a task made from now on is not waited for. */
 int rota__tasks_cancel_all(rota_loop *loop)
 {
-    struct rota__tasks *tasks = loop->tasks;
     int err = 0;
 
-    if (!tasks || tasks->live == 0)
+    if (!loop->tasks)
         return 0;
-    cancel_each(tasks);
-    tasks->stop_when_empty = true;
-    while (err == 0 && tasks->live > 0)
+    cancel_each(loop->tasks);
+    while (err == 0 && loop->tasks->ending > 0)
         err = rota_loop_run_forever(loop);
-    tasks->stop_when_empty = false;
     return err;
 }
 

@@ -197,7 +197,7 @@ static void tell(struct rota__task *task)
         tell_borrowers(task);
     if (task->owner)
         task->owner->child_done(task->owner, task);
-    if (--tasks->live == 0 && tasks->stop_when_empty)
+    if (rota__unlikely(task->ending) && --tasks->ending == 0)
         rota_loop_stop(task->loop);
 }
 
@@ -313,6 +313,7 @@ static struct rota__task *init(struct rota__tasks *tasks,
     task->pool = pool;
     task->cancelling = 0;
     task->must_cancel = false;
+    task->ending = false;
     task->done = false;
     return task;
 }
@@ -339,7 +340,6 @@ int rota__task_create(rota_loop *loop, struct rota__task **out,
     task->where = where;
     set_name(task, options ? options->name : NULL);
     rota__context_init(&task->context, stack->low, task, task_main, task);
-    loop->tasks->live++;
     rota__ready(loop, &task->handle);
     *out = task;
     return 0;

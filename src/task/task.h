@@ -60,6 +60,7 @@ struct rota__task {
     struct rota__link scopes; /* open ones, in debug mode */
     int cancelling;
     bool must_cancel;
+    bool ending; /* cancelled by the shutdown */
     bool done;
     char name[32];
 };
@@ -81,9 +82,8 @@ struct rota__tasks {
     struct rota__stack_pool pool; /* of the default size */
     struct rota__stack_class *classes;
     uint64_t last_id;
-    uint32_t number; /* of this loop, unique in the process */
-    size_t live;     /* tasks that are not done */
-    bool stop_when_empty;
+    uint32_t number;                /* of this loop, unique in the process */
+    size_t ending;                  /* tasks that the shutdown waits for */
     struct rota__tasks *next_known; /* of all loops that have tasks */
     struct rota__at_close at_close; /* then at_end: stacks outlive queues */
     struct rota__signal_stack signal_stack;
