@@ -19,10 +19,29 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Runs a main task on a loop as the environment wants it. */
+static inline intptr_t run_in_order(void *function)
+{
+    rota_loop *loop = rota_get_running_loop();
+
+    loop->keep_order = true;
+    loop->debug = false;
+    return ((rota_task_function *)function)(NULL);
+}
+
+/* Runs a main task on a loop as the environment wants it, but in order. */
 static inline void run(rota_task_function *function)
 {
-    assert_int_equal(rota_run(function, NULL), 0);
+    assert_int_equal(rota_run(run_in_order, (void *)function), 0);
+}
+
+/* The same in twenty other orders. */
+static inline void run_shuffled(rota_task_function *function)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const rota_loop_options options = {.seed = seed};
+
+        assert_int_equal(rota_run_with(&options, function, NULL), 0);
+    }
 }
 
 /* --- The bare end ------------------------------------------------------- */

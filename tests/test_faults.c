@@ -78,10 +78,10 @@ static intptr_t in_group(void)
 {
     rota_task_group group;
 
+    park();
     assert_int_equal(rota_task_group_begin(&group), 0);
     assert_int_equal(
         rota_task_group_create_task(&group, sleep_for_ever, NULL, NULL), 0);
-    park();
     return parked(rota_task_group_end(&group, 0));
 }
 

@@ -513,7 +513,36 @@ static void each_thread_may_run_a_loop_of_its_own(void)
     assert_int_equal(rota_run(run_on_a_thread, NULL), 2);
 }
 
+static intptr_t begin_anew_when_cancelled(void *arg)
+{
+    rota_task task;
+    int err = rota_sleep(INFINITY);
+
+    (void)arg;
+    assert_int_equal(rota_create_task(&task, sleep_for_ever, NULL), 0);
+    assert_int_equal(rota_task_set_name(task, "late"), 0);
+    return err;
+}
+
+static intptr_t leave_a_stubborn_one(void *arg)
+{
+    rota_task task;
+
+    (void)arg;
+    rota_set_exception_handler(rota_get_running_loop(), note_report, NULL);
+    assert_int_equal(rota_create_task(&task, begin_anew_when_cancelled, NULL),
+                     0);
+    return rota_sleep(0);
+}
+
+static void a_task_made_during_the_shutdown_is_not_waited_for(void)
+{
+    assert_int_equal(rota_run(leave_a_stubborn_one, NULL), 0);
+    assert_noted("[a task was destroyed but it is pending: late: 0]");
+}
+
 HARNESS_MAIN(
+    TEST(a_task_made_during_the_shutdown_is_not_waited_for),
     TEST(run_returns_what_the_main_task_returns),
     TEST(run_without_a_function_is_refused), TEST(a_nested_run_is_refused),
     TEST(a_nested_run_until_complete_is_refused),

@@ -383,18 +383,18 @@ static void a_fault_of_somebody_else_kills_as_ever(void)
     *(volatile char *)unreadable_page() = 1;
 }
 
-static void say_and_exit(int number)
+static void say_and_die(int number)
 {
     static const char text[] = "the program's own handler\n";
 
     (void)number;
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(3);
+    raise(SIGKILL);
 }
 
 static void a_fault_of_somebody_else_goes_to_the_handler_before(void)
 {
-    const struct sigaction action = {.sa_handler = say_and_exit};
+    const struct sigaction action = {.sa_handler = say_and_die};
 
     assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
     rota__overflow_watch_begin(describe_nothing);
@@ -403,7 +403,7 @@ static void a_fault_of_somebody_else_goes_to_the_handler_before(void)
 
 static void the_last_watch_puts_the_handler_before_back(void)
 {
-    const struct sigaction action = {.sa_handler = say_and_exit};
+    const struct sigaction action = {.sa_handler = say_and_die};
     struct sigaction now;
 
     assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
@@ -411,22 +411,22 @@ static void the_last_watch_puts_the_handler_before_back(void)
     rota__overflow_watch_begin(describe);
     rota__overflow_watch_end();
     assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
-    assert_true(now.sa_handler != say_and_exit);
+    assert_true(now.sa_handler != say_and_die);
     rota__overflow_watch_end();
     assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
-    assert_true(now.sa_handler == say_and_exit);
+    assert_true(now.sa_handler == say_and_die);
 }
 
 static void a_handler_that_came_later_stays(void)
 {
-    const struct sigaction action = {.sa_handler = say_and_exit};
+    const struct sigaction action = {.sa_handler = say_and_die};
     struct sigaction now;
 
     rota__overflow_watch_begin(describe);
     assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
     rota__overflow_watch_end();
     assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
-    assert_true(now.sa_handler == say_and_exit);
+    assert_true(now.sa_handler == say_and_die);
 }
 
 static void a_thread_gets_a_signal_stack_and_loses_it(void)
@@ -477,8 +477,8 @@ HARNESS_MAIN(
     TEST_EXPECT_SIGNAL(a_fault_that_can_be_described_is_and_kills, SIGSEGV,
                        "a fault\n"),
     TEST_EXPECT_SIGNAL(a_fault_of_somebody_else_kills_as_ever, SIGSEGV, ""),
-    TEST_EXPECT_EXIT(a_fault_of_somebody_else_goes_to_the_handler_before, 3,
-                     "the program's own handler"),
+    TEST_EXPECT_SIGNAL(a_fault_of_somebody_else_goes_to_the_handler_before,
+                       SIGKILL, "the program's own handler"),
     TEST(the_last_watch_puts_the_handler_before_back),
     TEST(a_handler_that_came_later_stays),
     TEST(a_thread_gets_a_signal_stack_and_loses_it))

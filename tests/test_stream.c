@@ -157,6 +157,7 @@ static void only_a_task_can_open_a_connection(void)
 
 struct opening {
     int port;
+    bool begun;
     rota_stream *stream;
 };
 
@@ -164,18 +165,21 @@ static intptr_t open_in_a_task(void *arg)
 {
     struct opening *opening = arg;
 
+    opening->begun = true;
     return rota_open_connection(&opening->stream, "127.0.0.1", opening->port);
 }
 
 static void send_before_the_task_runs(int turns)
 {
-    struct opening opening;
+    struct opening opening = {0};
     rota_task task;
     char buf[16];
     int listener, peer;
 
     listener = bare_listen(&opening.port, 0, 1);
     task = start(open_in_a_task, &opening);
+    while (!opening.begun)
+        pass_turns(1);
     pass_turns(turns);
     peer = accept(listener, NULL, NULL);
     bare_say(peer, "early");
@@ -191,7 +195,7 @@ static void send_before_the_task_runs(int turns)
 static intptr_t send_at_each_moment(void *arg)
 {
     (void)arg;
-    for (int turns = 1; turns <= 5; turns++)
+    for (int turns = 0; turns <= 4; turns++)
         send_before_the_task_runs(turns);
     return 0;
 }
@@ -199,6 +203,7 @@ static intptr_t send_at_each_moment(void *arg)
 static void bytes_and_an_end_that_come_before_the_stream_are_not_lost(void)
 {
     run(send_at_each_moment);
+    run_shuffled(send_at_each_moment);
 }
 
 static intptr_t cancel_the_connect(void *arg)
@@ -231,37 +236,42 @@ static void a_connect_can_be_cancelled_and_timed(void)
     run(cancel_the_connect);
 }
 
-static intptr_t cancel_the_connected(void *arg)
+static void cancel_at(int turns)
 {
     struct opening opening = {0};
+    int port, listener = bare_listen(&port, 0, 1);
     rota_task task;
-    int listener, peer;
+    intptr_t result;
+    int peer;
 
-    (void)arg;
-    listener = bare_listen(&opening.port, 0, 1);
-    for (int turns = 0; turns < 4; turns++) {
-        intptr_t result;
-
-        task = start(open_in_a_task, &opening);
-        pass_turns(turns);
-        rota_task_cancel(task);
-        result = rota_await(task);
-        assert_true(result == -ECANCELED || (turns > 1 && result == 0));
-        if (result == 0)
-            rota_stream_free(opening.stream);
-        if (turns > 0) {
-            peer = accept(listener, NULL, NULL);
-            assert_string_equal(bare_hear(peer), "EOF");
-            close(peer);
-        }
-    }
+    opening.port = port;
+    task = start(open_in_a_task, &opening);
+    while (!opening.begun)
+        pass_turns(1);
+    pass_turns(turns);
+    (void)rota_task_cancel(task);
+    result = rota_await(task);
+    assert_true(result == -ECANCELED || (turns > 0 && result == 0));
+    if (result == 0)
+        rota_stream_free(opening.stream);
+    peer = accept(listener, NULL, NULL);
+    assert_string_equal(bare_hear(peer), "EOF");
+    close(peer);
     close(listener);
+}
+
+static intptr_t cancel_at_each_moment(void *arg)
+{
+    (void)arg;
+    for (int turns = 0; turns <= 4; turns++)
+        cancel_at(turns);
     return 0;
 }
 
 static void a_connect_cancelled_at_any_moment_leaves_no_socket(void)
 {
-    run(cancel_the_connected);
+    run(cancel_at_each_moment);
+    run_shuffled(cancel_at_each_moment);
 }
 
 static intptr_t look_up_slowly(void *arg)

@@ -3,10 +3,11 @@
  * The monotonic clock, and a cheaper way to read it often
  *
  * Asking the system costs 25 ns even without a system call; the processor's
- * own counter costs 10. Where the system itself lives by that counter, a
- * struct rota__clock adds the ticks since its anchor, a true reading at most
- * ANCHOR_LIFE ago. The rate is measured from one anchor to the next, so that
- * the error within one life stays below MARGIN.
+ * own counter costs 10. Where the system itself lives by that counter (x86-64
+ * Linux, if the kernel trusts it), a struct rota__clock adds the ticks since
+ * its anchor, a true reading at most ANCHOR_LIFE ago. The rate is measured
+ * from one anchor to the next, so that the error within one life stays below
+ * ROTA__CLOCK_MARGIN.
  */
 #include "os/os.h"
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #define ANCHOR_LIFE 500000   /* ns */
 #define SHORTEST_SPAN 900000 /* ns between the anchors that give a rate */
 #define LONGEST_SPAN INT64_C(4000000000)
+#define LONGEST_READ 256 /* ticks that reading the clock may take */
+
 int64_t rota__clock_now(void)
 {
     struct timespec now;
@@ -24,13 +27,6 @@ int64_t rota__clock_now(void)
 }
 
 #if defined(__x86_64__) && defined(__linux__)
-
-#define LONGEST_READ 256 /* ticks that reading the clock may take */
-
-static uint64_t longest_read(void)
-{
-    return LONGEST_READ;
-}
 
 /* Only if the kernel trusts the counter: it knows about drifting cores. */
 static bool counter_is_clock(void)
@@ -48,29 +44,7 @@ static bool counter_is_clock(void)
     return strcmp(name, "tsc\n") == 0;
 }
 
-#elif defined(__aarch64__)
-
-#define READS_A_SECOND 10000000 /* at most 100 ns each */
-
-static uint64_t longest_read(void)
-{
-    uint64_t ticks_a_second;
-
-    __asm__("mrs %0, cntfrq_el0" : "=r"(ticks_a_second));
-    return ticks_a_second / READS_A_SECOND;
-}
-
-static bool counter_is_clock(void)
-{
-    return true;
-}
-
 #else
-
-static uint64_t longest_read(void)
-{
-    return 0;
-}
 
 static bool counter_is_clock(void)
 {
@@ -105,7 +79,7 @@ static bool read_both(uint64_t *ticks, int64_t *ns)
     *ns = rota__clock_now();
     after = rota__clock_ticks();
     *ticks = before + (after - before) / 2;
-    return after - before < longest_read();
+    return after - before < LONGEST_READ;
 }
 
 int64_t rota__clock_anchor(struct rota__clock *clock)

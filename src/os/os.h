@@ -43,11 +43,6 @@ static inline uint64_t rota__clock_ticks(void)
 {
 #if defined(__x86_64__)
     return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    uint64_t ticks;
-
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks;
 #else
     return 0;
 #endif

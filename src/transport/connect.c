@@ -26,7 +26,7 @@ static void connect_ready(struct rota__watch *watch, unsigned events)
         rota__container_of(watch, struct rota__connect, watch);
 
     self->seen |= events;
-    if (events & (ROTA__WRITABLE | ROTA__HANGUP))
+    if (!self->connected && (events & (ROTA__WRITABLE | ROTA__HANGUP)))
         wake(self);
 }
 
