@@ -263,6 +263,45 @@ static void intrude(void *(*call)(void *))
     rota_loop_free(loop);
 }
 
+static void *set_result(void *loop)
+{
+    rota_future future;
+
+    rota_future_init(&future, loop);
+    rota_future_set_result(&future, 1);
+    return NULL;
+}
+
+static void *stop(void *loop)
+{
+    rota_loop_stop(loop);
+    return NULL;
+}
+
+static void *cancel_a_call(void *loop)
+{
+    rota_handle handle = {0};
+
+    rota_call_soon_threadsafe(loop, &handle, free, NULL);
+    rota_handle_cancel(&handle);
+    return NULL;
+}
+
+static void completing_a_future_from_another_thread_stops(void)
+{
+    intrude(set_result);
+}
+
+static void stopping_the_loop_from_another_thread_stops(void)
+{
+    intrude(stop);
+}
+
+static void cancelling_from_another_thread_stops(void)
+{
+    intrude(cancel_a_call);
+}
+
 static void call_soon_from_another_thread_stops(void)
 {
     intrude(call_soon);
@@ -378,6 +417,12 @@ HARNESS_MAIN(
                        "rota: rota_remove_writer: called from a thread"),
     TEST_EXPECT_SIGNAL(add_done_callback_from_another_thread_stops, SIGABRT,
                        "rota: rota_future_add_done_callback: called from a"),
+    TEST_EXPECT_SIGNAL(completing_a_future_from_another_thread_stops, SIGABRT,
+                       "rota: rota_future_set_result: called from a thread"),
+    TEST_EXPECT_SIGNAL(stopping_the_loop_from_another_thread_stops, SIGABRT,
+                       "rota: rota_loop_stop: called from a thread"),
+    TEST_EXPECT_SIGNAL(cancelling_from_another_thread_stops, SIGABRT,
+                       "rota: rota_handle_cancel: called from a thread"),
     TEST(call_soon_threadsafe_from_another_thread_is_fine),
     TEST(a_loop_that_does_not_run_belongs_to_no_thread),
     TEST_EXPECT_SIGNAL(a_call_on_a_closed_loop_stops, SIGABRT,

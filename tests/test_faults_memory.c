@@ -117,10 +117,18 @@ static int scopes(void)
     return in_a_run(use_scopes);
 }
 
+static int scopes_in_debug_mode(void)
+{
+    const rota_loop_options options = {.debug = true};
+
+    return (int)rota_run_with(&options, run_scenario, (void *)use_scopes);
+}
+
 static void a_lack_of_memory_for_tasks_is_survived(void)
 {
     assert_in_range(survive(tasks), 3, 1000);
     assert_in_range(survive(scopes), 3, 1000);
+    assert_in_range(survive(scopes_in_debug_mode), 23, 1000);
 }
 
 static intptr_t make_giants(void *arg)

@@ -172,7 +172,7 @@ static intptr_t listen_in_vain(void *arg)
                      -EADDRNOTAVAIL);
     err = rota_start_server(&other, echo, NULL, "no-such-host.invalid", 0);
     assert_true(err == -ROTA_ENONAME || err == -ROTA_ENAMEAGAIN);
-    assert_ptr_equal(other, &arg);
+    assert_ptr_equal(other, (rota_server *)&arg);
     rota_server_free(server);
     assert_int_equal(rota_start_server(&server, echo, NULL, "127.0.0.1", port),
                      0);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define POSTS 10000
@@ -203,6 +204,22 @@ static void two_loops_play_ping_pong(void)
     }
 }
 
+static void posts_run_before_the_callbacks_of_events(void)
+{
+    rota_loop *loop = new_loop();
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(rota_add_reader(loop, ends[0], note, "event"), 0);
+    rota_call_soon_threadsafe(loop, NULL, note, "post ");
+    run_one_turn(loop);
+    expect_noted("post event");
+    rota_loop_free(loop);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* Cancelling */
 
 struct one_post {
@@ -328,7 +345,8 @@ static void threads_have_identities_of_their_own(void)
     assert_true(rota__thread_self() == mine);
 }
 
-HARNESS_MAIN(TEST(eight_threads_lose_no_call_and_keep_their_order),
+HARNESS_MAIN(TEST(posts_run_before_the_callbacks_of_events),
+             TEST(eight_threads_lose_no_call_and_keep_their_order),
              TEST(a_call_wakes_a_loop_that_sleeps),
              TEST(an_interrupt_ends_the_wait_alone),
              TEST(a_call_also_wakes_a_loop_that_waits_for_a_timer),

@@ -66,6 +66,13 @@ static bool foreign_thread(const rota_loop *loop)
     return owner != 0 && owner != rota__thread_self();
 }
 
+void rota__check_thread_closely(const rota_loop *loop, const char *function)
+{
+    if (foreign_thread(loop))
+        (void)rota__misuse(loop, -ROTA_ETHREAD, function,
+                           "use rota_call_soon_threadsafe");
+}
+
 int rota__check_closely(const rota_loop *loop, const char *function)
 {
     if (rota__unlikely(loop->closed))
@@ -80,6 +87,7 @@ int rota__check_closely(const rota_loop *loop, const char *function)
 void rota_set_exception_handler(rota_loop *loop,
                                 rota_exception_handler *handler, void *arg)
 {
+    rota__check_thread(loop, "rota_set_exception_handler");
     loop->exception_handler = handler;
     loop->exception_arg = arg;
 }

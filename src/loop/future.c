@@ -96,6 +96,7 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list)
 
 void rota_future_fini(rota_future *future)
 {
+    rota__check_thread(future->loop, "rota_future_fini");
     if (future->state == PENDING) {
         unlink_callbacks(future, &future->callbacks);
         finish(future, CANCELLED, -ECANCELED);
@@ -115,6 +116,7 @@ void rota_future_fini(rota_future *future)
 
 int rota_future_set_result(rota_future *future, intptr_t result)
 {
+    rota__check_thread(future->loop, "rota_future_set_result");
     if (future->state != PENDING)
         return -ROTA_ESTATE;
     finish(future, RESULT, result);
@@ -123,6 +125,7 @@ int rota_future_set_result(rota_future *future, intptr_t result)
 
 int rota_future_set_exception(rota_future *future, int error)
 {
+    rota__check_thread(future->loop, "rota_future_set_exception");
     if (!rota_is_error(error))
         return -EINVAL;
     if (future->state != PENDING)
@@ -133,6 +136,7 @@ int rota_future_set_exception(rota_future *future, int error)
 
 bool rota_future_cancel(rota_future *future)
 {
+    rota__check_thread(future->loop, "rota_future_cancel");
     if (future->state != PENDING)
         return false;
     finish(future, CANCELLED, -ECANCELED);

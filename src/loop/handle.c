@@ -255,6 +255,7 @@ int rota_call_at(rota_loop *loop, rota_timer_handle *handle, double when,
 
 static int reschedule(rota_timer_handle *handle, double time, int64_t start)
 {
+    rota__check_thread(handle->handle.owner, "rota_timer_handle_reschedule");
     if (rota__unlikely(isnan(time)))
         return -EINVAL;
     return rota__timer_rearm(handle->handle.owner, timer_of(handle),
@@ -286,6 +287,7 @@ void rota_handle_cancel(rota_handle *handle)
 {
     if (handle->state != ROTA__PENDING)
         return;
+    rota__check_thread(loop_of(handle), "rota_handle_cancel");
     unlink_handle(handle);
     if (handle->base.run == rota__handle_run_future)
         rota__future_unschedule(handle);
@@ -301,6 +303,7 @@ void rota_timer_handle_cancel(rota_timer_handle *handle)
 {
     if (handle->handle.state != ROTA__PENDING)
         return;
+    rota__check_thread(handle->handle.owner, "rota_timer_handle_cancel");
     rota__timer_cancel(handle->handle.owner, timer_of(handle));
     handle->handle.state = ROTA__CANCELLED;
 }

@@ -171,7 +171,7 @@ bool rota_loop_is_running(const rota_loop *loop)
 
 void rota_loop_stop(rota_loop *loop)
 {
-    (void)rota__check(loop, "rota_loop_stop");
+    rota__check_thread(loop, "rota_loop_stop");
     loop->stopping = true;
 }
 

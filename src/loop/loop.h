@@ -225,6 +225,16 @@ void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
                       void (*run)(struct rota__at_close *));
 void rota__at_close_remove(struct rota__at_close *hook);
 
+void rota__check_thread_closely(const rota_loop *loop, const char *function);
+
+/* Debug mode stops a call from a wrong thread; for calls without errors. */
+static inline void rota__check_thread(const rota_loop *loop,
+                                      const char *function)
+{
+    if (rota__unlikely(loop->debug))
+        rota__check_thread_closely(loop, function);
+}
+
 int rota__check_closely(const rota_loop *loop, const char *function);
 
 /* 0, or the error for a loop that is closed, or (debug) a wrong thread. */

@@ -30,6 +30,19 @@ static int64_t until_next_timer(rota_loop *loop)
     return left > 0 ? left : 0;
 }
 
+/* What other threads have sent meanwhile runs before the events' callbacks. */
+static int deliver(rota_loop *loop, int count)
+{
+    rota__take_from_threads(loop);
+    rota__poller_deliver(&loop->poller, count);
+    return count < 0 ? count : 0;
+}
+
+static int look(rota_loop *loop, int64_t timeout)
+{
+    return deliver(loop, rota__poller_collect(&loop->poller, timeout));
+}
+
 /* Blocks, and lets other threads know that they must wake us. */
 static int sleep_for(rota_loop *loop, int64_t timeout)
 {
@@ -44,14 +57,13 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     if (timeout > 0 && loop->wait_hooks.after)
         loop->wait_hooks.after(loop->wait_hooks.arg);
-    rota__poller_deliver(&loop->poller, count);
-    return count < 0 ? count : 0;
+    return deliver(loop, count);
 }
 
 static int wait_virtually(rota_loop *loop)
 {
     struct rota__heap_node *next;
-    int err = rota__poller_wait(&loop->poller, ROTA__ASK);
+    int err = look(loop, ROTA__ASK);
 
     if (err < 0 || something_ready(loop))
         return err;
@@ -68,12 +80,12 @@ static int wait_for_events(rota_loop *loop)
     int64_t timeout;
 
     if (something_ready(loop))
-        return rota__poller_wait(&loop->poller, 0);
+        return look(loop, 0);
     if (loop->virtual_clock)
         return wait_virtually(loop);
     timeout = until_next_timer(loop);
     if (timeout == 0)
-        return rota__poller_wait(&loop->poller, 0);
+        return look(loop, 0);
     return sleep_for(loop, timeout);
 }
 
@@ -194,11 +206,9 @@ int rota__turn_wait(rota_loop *loop)
 {
     int err = wait_for_events(loop);
 
-    if (err < 0)
-        return err;
-    rota__take_from_threads(loop);
-    run_due_timers(loop);
-    return 0;
+    if (err == 0)
+        run_due_timers(loop);
+    return err;
 }
 
 int rota__turn(rota_loop *loop)

@@ -92,7 +92,10 @@ static unsigned from_kqueue(const struct kevent *event)
         events |= ROTA__READABLE;
     if (event->filter == EVFILT_WRITE)
         events |= ROTA__WRITABLE;
-    if (event->flags & (EV_EOF | EV_ERROR))
+    /* The end of the peer's writing is a hang-up for an edge only. */
+    if ((event->flags & EV_ERROR) ||
+        ((event->flags & EV_EOF) &&
+         (event->filter == EVFILT_WRITE || (event->flags & EV_CLEAR))))
         events |= ROTA__HANGUP;
     return events;
 }

@@ -360,6 +360,21 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
     rota__list_push(&task->scopes, &note->link);
 }
 
+/* None, if debug mode was off or memory had run out when it was opened. */
+static struct open_scope *note_of(struct rota__task *task, const void *scope)
+{
+    struct rota__link *at;
+
+    for (at = task->scopes.prev; at != &task->scopes; at = at->prev) {
+        struct open_scope *note =
+            rota__container_of(at, struct open_scope, link);
+
+        if (note->scope == scope)
+            return note;
+    }
+    return NULL;
+}
+
 void rota__scope_closed(struct rota__task *task, const void *scope,
                         const char *function)
 {
@@ -367,11 +382,13 @@ void rota__scope_closed(struct rota__task *task, const void *scope,
 
     if (rota__likely(rota__list_empty(&task->scopes)))
         return;
-    note = innermost(task);
-    if (note->scope != scope && task->loop->debug)
+    note = note_of(task, scope);
+    if (!note)
+        return;
+    if (note != innermost(task) && task->loop->debug)
         rota__fatal("%s: the %s of %s is still open; end the inner scope "
                     "first",
-                    function, note->what, note->where);
+                    function, innermost(task)->what, innermost(task)->where);
     rota__list_remove(&note->link);
     rota__free(note);
 }
