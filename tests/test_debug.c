@@ -272,7 +272,7 @@ static void *set_result(void *loop)
     return NULL;
 }
 
-static void *stop(void *loop)
+static void *stop_the_loop(void *loop)
 {
     rota_loop_stop(loop);
     return NULL;
@@ -294,7 +294,7 @@ static void completing_a_future_from_another_thread_stops(void)
 
 static void stopping_the_loop_from_another_thread_stops(void)
 {
-    intrude(stop);
+    intrude(stop_the_loop);
 }
 
 static void cancelling_from_another_thread_stops(void)
