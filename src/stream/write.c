@@ -94,7 +94,7 @@ static int send_all(rota_stream *stream, struct rota__task *self,
         if (err < 0)
             break;
     }
-    if (rest->begun && stream->conn.error == 0) {
+    if (rest->begun && stream->conn.error == 0 && !stream->conn.closed) {
         int kept = keep_rest(stream, rest);
 
         return kept < 0 ? kept : err == -ECANCELED ? -ECANCELED : 0;

@@ -216,7 +216,6 @@ void rota__conn_abort(struct rota__conn *conn)
     if (conn->closed)
         return;
     (void)rota__socket_reset_on_close(conn->watch.fd);
-    note_error(conn, -ECONNABORTED);
     close_now(conn);
 }
 
