@@ -184,7 +184,20 @@ int rota__timer_rearm(rota_loop *loop, struct rota__timer *timer, int64_t when);
 /* Harmless for one that is not armed; also takes it out of the ready queue. */
 void rota__timer_cancel(rota_loop *loop, struct rota__timer *timer);
 /* Seconds to ns: never less than asked for; far ends are clipped. */
-int64_t rota__to_ns(double seconds);
+#define ROTA__FAR (INT64_MAX / 4)
+int64_t rota__clip_ns(double ns);
+
+static inline int64_t rota__to_ns(double seconds)
+{
+    double ns = seconds * (double)ROTA__SECOND;
+    int64_t whole;
+
+    if (rota__unlikely(!(ns < (double)ROTA__FAR && ns > -(double)ROTA__FAR)))
+        return rota__clip_ns(ns);
+    whole = (int64_t)ns;
+    return whole + ((double)whole < ns);
+}
+
 void rota__timer_init(struct rota__timer *timer,
                       void (*run)(struct rota__handle *));
 

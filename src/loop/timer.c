@@ -16,17 +16,9 @@ int64_t rota__now(const rota_loop *loop)
                                                : rota__clock_now();
 }
 
-int64_t rota__to_ns(double seconds)
+int64_t rota__clip_ns(double ns)
 {
-    double ns = seconds * (double)ROTA__SECOND;
-    int64_t whole;
-
-    if (ns >= (double)(INT64_MAX / 4))
-        return INT64_MAX / 4;
-    if (ns <= (double)(INT64_MIN / 4))
-        return INT64_MIN / 4;
-    whole = (int64_t)ns;
-    return (double)whole < ns ? whole + 1 : whole;
+    return ns > 0 ? ROTA__FAR : -ROTA__FAR;
 }
 
 double rota_loop_time(const rota_loop *loop)

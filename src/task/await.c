@@ -1,67 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making tasks and waiting for them: await, gather, shield, futures, sleep
+ * Waiting for one thing: a task (await, wait_for, shield) or a future
+ *
+ * An await is the task's owner until it is done. A shield only looks on, and
+ * hears of the end through a handle, in the turn in which asyncio would.
  */
 #include "task/task.h"
-#include <math.h>
-
-int rota__create_task(rota_loop *loop, rota_task *out,
-                      const rota_task_options *options,
-                      rota_task_function *function, void *arg,
-                      const char *where)
-{
-    struct rota__task *task;
-    int err;
-
-    if (!loop)
-        loop = rota__running_loop;
-    if (rota__unlikely(!loop))
-        return -ROTA_ENOLOOP;
-    if (rota__unlikely(!function || !out))
-        return -EINVAL;
-    err = rota__check(loop, "rota_create_task");
-    if (rota__unlikely(err < 0))
-        return err;
-    err = rota__task_create(loop, &task, options, function, arg, where);
-    if (rota__unlikely(err < 0))
-        return err;
-    *out = rota__task_handle(task);
-    return 0;
-}
-
-/* The functions behind the macros, for who takes their address. */
-#undef rota_create_task
-#undef rota_create_task_with
-#undef rota_loop_create_task
-
-int rota_create_task(rota_task *task, rota_task_function *function, void *arg)
-{
-    return rota__create_task(NULL, task, NULL, function, arg, "?");
-}
-
-int rota_create_task_with(rota_task *task, const rota_task_options *options,
-                          rota_task_function *function, void *arg)
-{
-    return rota__create_task(NULL, task, options, function, arg, "?");
-}
-
-int rota_loop_create_task(rota_loop *loop, rota_task *task,
-                          rota_task_function *function, void *arg)
-{
-    return rota__create_task(loop, task, NULL, function, arg, "?");
-}
-
-int rota_detach(rota_task handle)
-{
-    struct rota__task *task;
-    int err = rota__task_claim(handle, "rota_detach", &task);
-
-    if (err == 0)
-        rota__detach(task);
-    return err;
-}
-
-/* --- await -------------------------------------------------------------- */
 
 struct join {
     struct rota__waiter waiter;
@@ -102,12 +46,6 @@ static intptr_t await(struct rota__task *self, struct rota__task *child)
     return result;
 }
 
-static bool is_handle_of(const struct rota__task *task, rota_task handle)
-{
-    return task->id == handle.id && task->stack->slot == handle.slot &&
-           task->loop->tasks->number == handle.loop;
-}
-
 static int claim_other(rota_task handle, const char *function,
                        struct rota__task **self, struct rota__task **other)
 {
@@ -115,7 +53,7 @@ static int claim_other(rota_task handle, const char *function,
     if (rota__unlikely(!*self))
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
                             "wait in a task, not in a callback");
-    if (rota__unlikely(is_handle_of(*self, handle)))
+    if (rota__unlikely(rota__task_is(*self, handle)))
         return rota__misuse(rota__running_loop, -EDEADLK, function,
                             "a task cannot wait for itself");
     return rota__task_claim(handle, function, other);
@@ -199,146 +137,6 @@ intptr_t rota_shield(rota_task handle)
     return rota__park(self, &borrower.waiter);
 }
 
-/* --- gather ------------------------------------------------------------- */
-
-/*
- * The tasks' owner while the gathering task is parked. A child that is done
- * waits, unreleased, until the gather ends. As in asyncio, where the children
- * wake a future and that one the task, it ends a turn later than the child.
- */
-struct gather {
-    struct rota__owner owner;
-    struct rota__handle over; /* runs in that turn */
-    struct rota__waiter waiter;
-    struct rota__task *self;
-    const rota_task *tasks;
-    size_t count;
-    size_t left;
-    intptr_t *results;
-    bool return_exceptions;
-    bool parked;
-    bool cancelled;
-    intptr_t error;
-};
-
-static struct rota__task *child_at(const struct gather *gather, size_t i)
-{
-    return gather->self->loop->tasks->slots[gather->tasks[i].slot];
-}
-
-static bool gather_is_over(const struct gather *gather)
-{
-    return gather->left == 0 ||
-           (gather->error != 0 && !gather->return_exceptions);
-}
-
-static void note_end(struct gather *gather, struct rota__task *child)
-{
-    gather->left--;
-    if (rota_is_error(child->result) && gather->error == 0)
-        gather->error = child->result;
-}
-
-static void gathered(struct rota__owner *owner, struct rota__task *child)
-{
-    struct gather *gather = rota__container_of(owner, struct gather, owner);
-
-    note_end(gather, child);
-    if (gather->parked && gather_is_over(gather)) {
-        gather->parked = false;
-        rota__ready(child->loop, &gather->over);
-    }
-}
-
-static void gather_over(struct rota__handle *handle)
-{
-    rota__unpark(&rota__container_of(handle, struct gather, over)->waiter, 0);
-}
-
-static bool cancel_gather(struct rota__waiter *waiter)
-{
-    struct gather *gather = rota__container_of(waiter, struct gather, waiter);
-    bool any = false;
-
-    for (size_t i = 0; i < gather->count; i++)
-        any |= rota__task_cancel(child_at(gather, i));
-    gather->cancelled = any;
-    return any;
-}
-
-/* All or none become the gather's. */
-static int claim_all(struct gather *gather)
-{
-    for (size_t i = 0; i < gather->count; i++) {
-        struct rota__task *child;
-        int err =
-            is_handle_of(gather->self, gather->tasks[i])
-                ? -EDEADLK
-                : rota__task_claim(gather->tasks[i], "rota_gather", &child);
-
-        if (err < 0) {
-            while (i-- > 0)
-                child_at(gather, i)->owner = NULL;
-            return err;
-        }
-        child->owner = &gather->owner;
-    }
-    for (size_t i = 0; i < gather->count; i++)
-        if (child_at(gather, i)->done)
-            note_end(gather, child_at(gather, i));
-    return 0;
-}
-
-static void collect(struct gather *gather)
-{
-    for (size_t i = 0; i < gather->count; i++) {
-        struct rota__task *child = child_at(gather, i);
-
-        if (gather->results)
-            gather->results[i] = child->done ? child->result : 0;
-        if (child->done)
-            rota__task_release(child);
-        else
-            child->owner = &rota__detached;
-    }
-}
-
-int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
-                bool return_exceptions)
-{
-    struct gather gather = {
-        .owner = {gathered},
-        .over = {.run = gather_over},
-        .self = rota__current(),
-        .tasks = tasks,
-        .count = count,
-        .left = count,
-        .results = results,
-        .return_exceptions = return_exceptions,
-    };
-    intptr_t err = 0;
-
-    if (!gather.self)
-        return -ROTA_ENOTASK;
-    err = claim_all(&gather);
-    if (err < 0)
-        return (int)err;
-    if (!gather_is_over(&gather)) {
-        rota__list_init(&gather.waiter.link);
-        gather.waiter.cancel = cancel_gather;
-        gather.parked = true;
-        err = rota__park(gather.self, &gather.waiter);
-    }
-    collect(&gather);
-    if (err < 0)
-        return (int)err;
-    if (gather.error != 0 && !return_exceptions)
-        return (int)gather.error;
-    return gather.cancelled ? -ECANCELED : 0;
-}
-
-/* --- futures ------------------------------------------------------------ */
-
 struct future_wait {
     struct rota__future_waiter waiter;
     struct rota__waiter parked;
@@ -389,55 +187,4 @@ int rota_await_future(rota_future *future, intptr_t *result)
     if (wait.error == 0 && result)
         *result = wait.result;
     return wait.error;
-}
-
-/* --- sleep -------------------------------------------------------------- */
-
-struct sleeper {
-    struct rota__waiter waiter;
-    struct rota__timer timer;
-};
-
-static void awake(struct rota__handle *handle)
-{
-    struct rota__timer *timer =
-        rota__container_of(handle, struct rota__timer, handle);
-
-    rota__unpark(&rota__container_of(timer, struct sleeper, timer)->waiter, 0);
-}
-
-/* The timer may have fired already, in this turn, without having run. */
-static bool cancel_sleep(struct rota__waiter *waiter)
-{
-    struct sleeper *sleeper =
-        rota__container_of(waiter, struct sleeper, waiter);
-
-    rota__timer_cancel(waiter->task->loop, &sleeper->timer);
-    rota__unpark(waiter, -ECANCELED);
-    return true;
-}
-
-int rota_sleep(double seconds)
-{
-    struct rota__task *self = rota__current();
-    struct sleeper sleeper;
-
-    if (rota__unlikely(!self))
-        return rota__misuse(rota__running_loop, -ROTA_ENOTASK, "rota_sleep",
-                            "sleep in a task, not in a callback");
-    if (rota__unlikely(isnan(seconds)))
-        return -EINVAL;
-    if (seconds <= 0)
-        return rota__yield(self);
-    rota__timer_init(&sleeper.timer, awake);
-    if (rota__likely(seconds < (double)INFINITY)) {
-        int64_t when = rota__now_at_most(self->loop) + rota__to_ns(seconds);
-        int err = rota__timer_arm(self->loop, &sleeper.timer, when);
-
-        if (rota__unlikely(err < 0))
-            return err;
-    }
-    rota__list_init(&sleeper.waiter.link);
-    sleeper.waiter.cancel = cancel_sleep;
-    return (int)rota__park(self, &sleeper.waiter);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Switching: park, unpark, and the life of a task from entry to end
+ * Switching: park, unpark, and what a task does from its entry to its end
  *
  * The loop resumes a task by running its handle. A task that parks looks at
  * what the loop would run next: if that is a task too, it switches there
@@ -227,129 +227,10 @@ static void task_main(void *arg)
     rota__fatal("a task that has ended was resumed: %s", self->name);
 }
 
-static struct rota__stack_pool *pool_for(struct rota__tasks *tasks,
-                                         size_t stack_size)
+void rota__task_prepare(struct rota__task *task)
 {
-    struct rota__stack_class *class;
-
-    if (stack_size == 0)
-        return &tasks->pool;
-    if (stack_size < rota__stack_minimum())
-        stack_size = rota__stack_minimum();
-    for (class = tasks->classes; class; class = class->next)
-        if (class->pool.wanted_size == stack_size)
-            return &class->pool;
-    class = rota__alloc(sizeof *class);
-    if (!class)
-        return NULL;
-    rota__stack_pool_init(&class->pool, stack_size);
-    class->pool.allow_unguarded = tasks->loop->allow_unguarded_stacks;
-    class->next = tasks->classes;
-    tasks->classes = class;
-    return &class->pool;
-}
-
-static struct rota__task *place(struct rota__stack *stack)
-{
-    uintptr_t top = (uintptr_t)stack - sizeof(struct rota__task);
-
-    return (struct rota__task *)(top / 64 * 64);
-}
-
-static int give_slot(struct rota__tasks *tasks, struct rota__stack *stack)
-{
-    if (tasks->slot_count == tasks->slot_capacity) {
-        size_t capacity = tasks->slot_capacity ? 2 * tasks->slot_capacity : 64;
-        struct rota__task **slots =
-            rota__realloc(tasks->slots, capacity * sizeof(*slots));
-
-        if (!slots)
-            return -ENOMEM;
-        tasks->slots = slots;
-        tasks->slot_capacity = capacity;
-    }
-    stack->slot = (uint32_t)tasks->slot_count++;
-    tasks->slots[stack->slot] = place(stack);
-    return 0;
-}
-
-static struct rota__stack *get_stack(struct rota__tasks *tasks,
-                                     struct rota__stack_pool *pool)
-{
-    struct rota__stack *stack = rota__stack_get(pool);
-
-    if (rota__unlikely(stack && stack->slot == UINT32_MAX) &&
-        give_slot(tasks, stack) < 0) {
-        rota__stack_put(pool, stack);
-        return NULL;
-    }
-    return stack;
-}
-
-static void set_name(struct rota__task *task, const char *name)
-{
-    if (name)
-        snprintf(task->name, sizeof task->name, "%s", name);
-    else
-        task->name[0] = '\0'; /* made up when somebody asks */
-}
-
-static struct rota__task *init(struct rota__tasks *tasks,
-                               struct rota__stack_pool *pool,
-                               struct rota__stack *stack)
-{
-    struct rota__task *task = place(stack);
-
     task->handle.run = resume;
-    task->loop = tasks->loop;
-    task->waiting = NULL;
-    task->wake = 0;
-    task->owner = NULL;
-    rota__list_init(&task->siblings);
-    rota__list_init(&task->borrowers);
-    rota__list_init(&task->scopes);
-    task->id = ++tasks->last_id;
-    task->stack = stack;
-    task->pool = pool;
-    task->cancelling = 0;
-    task->must_cancel = false;
-    task->ending = false;
-    task->done = false;
-    return task;
-}
-
-int rota__task_create(rota_loop *loop, struct rota__task **out,
-                      const rota_task_options *options,
-                      rota_task_function *function, void *arg,
-                      const char *where)
-{
-    struct rota__stack_pool *pool;
-    struct rota__stack *stack;
-    struct rota__task *task;
-    int err = loop->tasks ? 0 : rota__tasks_make(loop);
-
-    if (rota__unlikely(err < 0))
-        return err;
-    pool = pool_for(loop->tasks, options ? options->stack_size : 0);
-    stack = rota__likely(pool != NULL) ? get_stack(loop->tasks, pool) : NULL;
-    if (rota__unlikely(!stack))
-        return -ENOMEM;
-    task = init(loop->tasks, pool, stack);
-    task->function = function;
-    task->arg = arg;
-    task->where = where;
-    set_name(task, options ? options->name : NULL);
-    rota__context_init(&task->context, stack->low, task, task_main, task);
-    rota__ready(loop, &task->handle);
-    *out = task;
-    return 0;
-}
-
-void rota__task_release(struct rota__task *task)
-{
-    task->id = 0;
-    rota__context_fini(&task->context);
-    rota__stack_put(task->pool, task->stack);
+    rota__context_init(&task->context, task->stack->low, task, task_main, task);
 }
 
 void rota__detach(struct rota__task *task)

@@ -120,6 +120,8 @@ int rota__task_uncancel(struct rota__task *task);
  */
 extern struct rota__owner rota__detached;
 
+/* True for a handle of this very task. */
+bool rota__task_is(const struct rota__task *task, rota_task handle);
 /* What a handle stands for: 0, -ROTA_EAWAITED or -EINVAL. */
 int rota__task_find(rota_task handle, struct rota__task **out);
 /* The same for a caller that becomes its owner; none may have it yet. */
@@ -130,6 +132,8 @@ rota_task rota__task_handle(const struct rota__task *task);
 struct rota__task *rota__task_of(struct rota__handle *handle);
 /* Made up at the first call, if it was given none. */
 const char *rota__task_name(struct rota__task *task);
+/* Makes a new task one that can be resumed. */
+void rota__task_prepare(struct rota__task *task);
 /* Frees a task that is done. */
 void rota__task_release(struct rota__task *task);
 int rota__task_create(rota_loop *loop, struct rota__task **out,
@@ -147,5 +151,6 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
 void rota__scope_closed(struct rota__task *task, const void *scope,
                         const char *function);
 void rota__scopes_check(struct rota__task *task);
+void rota__scopes_forget(struct rota__task *task);
 
 #endif
