@@ -176,7 +176,7 @@ static inline size_t rota__buffer_size(const struct rota__buffer *buffer)
 
 static inline char *rota__buffer_data(const struct rota__buffer *buffer)
 {
-    return buffer->memory + buffer->start;
+    return buffer->memory ? buffer->memory + buffer->start : NULL;
 }
 
 void rota__buffer_init(struct rota__buffer *buffer);
