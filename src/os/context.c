@@ -13,9 +13,6 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(ROTA__TSAN)
-#include <sanitizer/tsan_interface.h>
-#endif
 
 #if defined(ROTA__HAS_ENTRY_ASM)
 
@@ -159,43 +156,27 @@ void rota__context_fini(struct rota__context *context)
     (void)context;
 }
 
-#if defined(ROTA__ASAN) || defined(ROTA__TSAN)
-
-void rota__context_adopt(struct rota__context *context)
-{
 #if defined(ROTA__ASAN)
+
+static _Thread_local struct rota__context *left;
+
+void rota__asan_adopt(struct rota__context *context)
+{
     context->low = NULL; /* learnt at the first arrival on another stack */
     context->size = 0;
     context->fake_stack = NULL;
-#endif
-#if defined(ROTA__TSAN)
-    context->fiber = __tsan_get_current_fiber();
-#endif
 }
 
-#if defined(ROTA__ASAN)
-static _Thread_local struct rota__context *left;
-#endif
-
-void rota__context_leave(struct rota__context *from, struct rota__context *to,
-                         bool for_ever)
+void rota__asan_leave(struct rota__context *from, struct rota__context *to,
+                      bool for_ever)
 {
-#if defined(ROTA__ASAN)
     left = from;
     __sanitizer_start_switch_fiber(for_ever ? NULL : &from->fake_stack, to->low,
                                    to->size);
-#endif
-#if defined(ROTA__TSAN)
-    __tsan_switch_to_fiber(to->fiber, 0);
-#endif
-    (void)from;
-    (void)to;
-    (void)for_ever;
 }
 
-void rota__context_arrive(struct rota__context *at)
+void rota__asan_arrive(struct rota__context *at)
 {
-#if defined(ROTA__ASAN)
     const void *low;
     size_t size;
 
@@ -204,8 +185,6 @@ void rota__context_arrive(struct rota__context *at)
         left->low = low;
         left->size = size;
     }
-#endif
-    (void)at;
 }
 
 #endif

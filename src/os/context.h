@@ -35,6 +35,10 @@
 #endif
 #endif
 
+#if defined(ROTA__TSAN)
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #if defined(ROTA_USE_UCONTEXT)
 #include "os/context_ucontext.h"
 #elif defined(__x86_64__)
@@ -66,31 +70,49 @@ void rota__context_init(struct rota__context *context, void *low, void *high,
 /* Gives back what a sanitizer keeps for it; it is not running. */
 void rota__context_fini(struct rota__context *context);
 
-#if defined(ROTA__ASAN) || defined(ROTA__TSAN)
-void rota__context_leave(struct rota__context *from, struct rota__context *to,
-                         bool for_ever);
-void rota__context_arrive(struct rota__context *at);
-void rota__context_adopt(struct rota__context *context);
-#else
-static inline void rota__context_leave(struct rota__context *from,
-                                       struct rota__context *to, bool for_ever)
+#if defined(ROTA__ASAN)
+void rota__asan_leave(struct rota__context *from, struct rota__context *to,
+                      bool for_ever);
+void rota__asan_arrive(struct rota__context *at);
+void rota__asan_adopt(struct rota__context *context);
+#endif
+
+/* A function of its own would be entered on one fiber and left on another. */
+static inline __attribute__((always_inline)) void
+rota__context_leave(struct rota__context *from, struct rota__context *to,
+                    bool for_ever)
 {
     (void)from;
     (void)to;
     (void)for_ever;
+#if defined(ROTA__ASAN)
+    rota__asan_leave(from, to, for_ever);
+#endif
+#if defined(ROTA__TSAN)
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
 }
 
-static inline void rota__context_arrive(struct rota__context *at)
+static inline __attribute__((always_inline)) void
+rota__context_arrive(struct rota__context *at)
 {
     (void)at;
+#if defined(ROTA__ASAN)
+    rota__asan_arrive(at);
+#endif
 }
 
 /* Makes `context` stand for the thread's own stack, before a first switch. */
 static inline void rota__context_adopt(struct rota__context *context)
 {
     (void)context;
-}
+#if defined(ROTA__ASAN)
+    rota__asan_adopt(context);
 #endif
+#if defined(ROTA__TSAN)
+    context->fiber = __tsan_get_current_fiber();
+#endif
+}
 
 /* Runs `to`; returns when something switches back to `from`. */
 static inline void rota__context_switch(struct rota__context *from,
