@@ -117,7 +117,38 @@ static void the_quick_clock_survives_pauses(void)
     }
 }
 
-HARNESS_MAIN(TEST(the_clock_never_goes_back), TEST(the_clock_goes_on),
+static void follow(struct rota__clock *clock, int64_t how_long)
+{
+    int64_t end = rota__clock_now() + how_long;
+    int64_t after;
+
+    do {
+        int64_t before = rota__clock_now();
+        int64_t quick = rota__clock_quick(clock);
+
+        after = rota__clock_now();
+        assert_true(quick >= before - ROTA__CLOCK_MARGIN);
+        assert_true(quick <= after + ROTA__CLOCK_MARGIN);
+    } while (after < end);
+}
+
+/* The counter goes on while the machine sleeps, and the clock does not. */
+static void the_quick_clock_survives_a_suspend(void)
+{
+    const uint64_t asleep = UINT64_C(600) * 3000000000;
+    struct rota__clock clock;
+
+    rota__clock_init(&clock);
+    follow(&clock, ROTA__SECOND / 100);
+    clock.ticks -= asleep;
+    clock.rate_ticks -= asleep;
+    follow(&clock, ROTA__SECOND / 50);
+    if (clock.usable && !harness_under(HARNESS_TSAN | HARNESS_VALGRIND))
+        assert_true(clock.rate != 0);
+}
+
+HARNESS_MAIN(TEST(the_quick_clock_survives_a_suspend),
+             TEST(the_clock_never_goes_back), TEST(the_clock_goes_on),
              TEST(the_clock_counts_nanoseconds),
              TEST(the_clock_is_the_systems_monotonic_one),
              TEST(threads_see_the_same_clock),

@@ -2,6 +2,7 @@
 /*
  * Servers: listening, serving, stopping
  */
+#include <sys/wait.h>
 #include "sockets.h"
 
 static int port_of(const rota_server *server)
@@ -548,7 +549,36 @@ static void two_thousand_connections_in_turn_take_no_more_memory(void)
     run(connect_2000_times);
 }
 
-HARNESS_MAIN(TEST(port_0_stands_for_any_free_one),
+static intptr_t close_while_a_child_has_the_socket(void *arg)
+{
+    rota_server *server = serve(return_result, arg);
+    pid_t child = fork();
+    double began;
+
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    close(bare_connect(port_of(server))); /* in the backlog, for ever ready */
+    rota_server_free(server);
+    began = (double)clock() / CLOCKS_PER_SEC;
+    assert_int_equal(rota_sleep(0.5), 0);
+    began = (double)clock() / CLOCKS_PER_SEC - began;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_true(began < 0.1);
+    return 0;
+}
+
+static void a_closed_server_is_quiet_though_a_child_has_its_socket(void)
+{
+    intptr_t result = 0;
+
+    assert_int_equal(rota_run(close_while_a_child_has_the_socket, &result), 0);
+}
+
+HARNESS_MAIN(TEST(a_closed_server_is_quiet_though_a_child_has_its_socket),
+             TEST(port_0_stands_for_any_free_one),
              TEST(without_a_host_all_families_are_served_on_the_same_port),
              TEST(what_cannot_be_listened_on_says_why),
              TEST(a_callback_can_start_a_server_but_not_wait),

@@ -7,6 +7,8 @@
 
 #include "os/os.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -429,29 +431,69 @@ static void a_handler_that_came_later_stays(void)
     assert_true(now.sa_handler == say_and_die);
 }
 
-static void a_thread_gets_a_signal_stack_and_loses_it(void)
+static void *look_at_signal_stack(void *memory)
 {
-    const stack_t off = {.ss_flags = SS_DISABLE};
-    struct rota__signal_stack ours;
-    struct rota__signal_stack second;
-    stack_t before;
     stack_t now;
 
-    assert_int_equal(sigaltstack(&off, &before), 0);
-    assert_int_equal(rota__signal_stack_begin(&ours), 0);
-    assert_non_null(ours.memory);
-    assert_int_equal(sigaltstack(NULL, &now), 0);
-    assert_ptr_equal(now.ss_sp, ours.memory);
-    assert_int_equal(rota__signal_stack_begin(&second), 0);
-    assert_null(second.memory); /* one is enough */
-    rota__signal_stack_end(&second);
-    assert_int_equal(sigaltstack(NULL, &now), 0);
-    assert_ptr_equal(now.ss_sp, ours.memory);
-    rota__signal_stack_end(&ours);
-    assert_int_equal(sigaltstack(NULL, &now), 0);
-    assert_true(now.ss_flags & SS_DISABLE);
-    if (!(before.ss_flags & SS_DISABLE))
-        assert_int_equal(sigaltstack(&before, NULL), 0);
+    rota__signal_stack_ensure();
+    sigaltstack(NULL, &now);
+    assert_false(now.ss_flags & SS_DISABLE);
+    *(void **)memory = now.ss_sp;
+    rota__signal_stack_ensure();
+    sigaltstack(NULL, &now);
+    assert_ptr_equal(now.ss_sp, *(void **)memory); /* one is enough */
+    return NULL;
+}
+
+static bool is_mapped(void *memory)
+{
+    return msync(memory, rota__page_size(), MS_ASYNC) == 0;
+}
+
+static void a_thread_has_one_signal_stack_until_it_ends(void)
+{
+    pthread_t thread;
+    void *memory = NULL;
+
+    assert_int_equal(
+        pthread_create(&thread, NULL, look_at_signal_stack, &memory), 0);
+    pthread_join(thread, NULL);
+    assert_non_null(memory);
+    if (!harness_under(HARNESS_ASAN | HARNESS_TSAN)) /* they have their own */
+        assert_false(is_mapped(memory));
+}
+
+static volatile int *volatile nowhere = (int *)8;
+static struct sigaction before_chain;
+static int chained;
+
+static void chain(int signal, siginfo_t *info, void *context)
+{
+    if (++chained > 3)
+        _exit(3);
+    before_chain.sa_sigaction(signal, info, context);
+}
+
+/* It calls the handler that was there before: ours, which must not call it. */
+static void a_handler_that_came_later_may_call_ours(void)
+{
+    const struct sigaction action = {
+        .sa_sigaction = chain,
+        .sa_flags = SA_SIGINFO,
+    };
+
+    rota__overflow_watch_begin(describe_nothing);
+    assert_int_equal(sigaction(SIGSEGV, &action, &before_chain), 0);
+    rota__overflow_watch_end();
+    rota__overflow_watch_begin(describe_nothing);
+    *nowhere = 1;
+}
+
+static void a_signal_that_was_sent_kills_as_ever(void)
+{
+    rota__overflow_watch_begin(describe_nothing);
+    raise(SIGSEGV);
+    _exit(0);
 }
 
 #define LIMITED HARNESS_ASAN | HARNESS_TSAN | HARNESS_VALGRIND | HARNESS_QEMU
@@ -481,4 +523,10 @@ HARNESS_MAIN(
                        SIGKILL, "the program's own handler"),
     TEST(the_last_watch_puts_the_handler_before_back),
     TEST(a_handler_that_came_later_stays),
-    TEST(a_thread_gets_a_signal_stack_and_loses_it))
+    TEST(a_thread_has_one_signal_stack_until_it_ends),
+    TEST_WITH(a_handler_that_came_later_may_call_ours, .ends_by = SIGSEGV,
+              .skip_under = HARNESS_ASAN | HARNESS_TSAN | HARNESS_VALGRIND,
+              .skip_reason = "the sanitizer answers the fault"),
+    TEST_WITH(a_signal_that_was_sent_kills_as_ever, .ends_by = SIGSEGV,
+              .skip_under = HARNESS_ASAN | HARNESS_TSAN | HARNESS_VALGRIND,
+              .skip_reason = "the sanitizer answers the signal"))

@@ -422,7 +422,58 @@ static void loops_of_two_threads_talk_to_each_other(void)
     pthread_barrier_destroy(&both_ready);
 }
 
-HARNESS_MAIN(TEST(a_connection_opens_to_an_ipv4_address),
+/* --- An answer and a cancellation in one turn ---------------------------- */
+
+/* Parks main so that it runs in the turn that the answer comes in. */
+static rota_task answer_is_due(void)
+{
+    const struct timespec moment = {.tv_nsec = 50000000};
+    rota_task task;
+
+    assert_int_equal(rota_create_task(&task, look_up_slowly, NULL), 0);
+    assert_int_equal(rota_sleep(0), 0);
+    resolver_expect_waiting(1);
+    resolver_let_go();
+    nanosleep(&moment, NULL); /* the look-up's thread posts its answer */
+    assert_int_equal(rota_sleep(0), 0);
+    return task;
+}
+
+static intptr_t cancel_before_the_answer(void *arg)
+{
+    rota_task task = answer_is_due();
+
+    (void)arg;
+    assert_int_equal(rota_task_cancel(task), 1);
+    assert_int_equal(rota_sleep(0), 0);
+    assert_int_equal(rota_sleep(0), 0);
+    return rota_await(task);
+}
+
+static intptr_t cancel_after_the_answer(void *arg)
+{
+    rota_task task = answer_is_due();
+
+    (void)arg;
+    assert_int_equal(rota_sleep(0), 0);
+    assert_int_equal(rota_task_cancel(task), 1);
+    assert_int_equal(rota_sleep(0), 0);
+    return rota_await(task);
+}
+
+static void a_look_up_cancelled_as_its_answer_comes_is_cancelled(void)
+{
+    assert_int_equal(rota_run(cancel_before_the_answer, NULL), -ECANCELED);
+}
+
+static void a_look_up_cancelled_after_its_answer_is_cancelled(void)
+{
+    assert_int_equal(rota_run(cancel_after_the_answer, NULL), -ECANCELED);
+}
+
+HARNESS_MAIN(TEST(a_look_up_cancelled_as_its_answer_comes_is_cancelled),
+             TEST(a_look_up_cancelled_after_its_answer_is_cancelled),
+             TEST(a_connection_opens_to_an_ipv4_address),
              TEST(a_connection_opens_to_an_ipv6_address),
              TEST(a_connection_opens_to_a_name),
              TEST(the_addresses_of_a_name_are_tried_in_turn),

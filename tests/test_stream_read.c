@@ -450,7 +450,29 @@ static void the_limit_is_64_kib_at_first(void)
     run(exceed_the_first_limit);
 }
 
-HARNESS_MAIN(TEST(read_gives_what_has_come_and_then_the_end_for_ever),
+static intptr_t read_past_urgent_data(void *arg)
+{
+    struct pair pair;
+    char buf[6];
+
+    (void)arg;
+    pair_open(&pair);
+    bare_say(pair.peer, "abc");
+    assert_int_equal(send(pair.peer, "!", 1, MSG_OOB), 1);
+    bare_say(pair.peer, "def");
+    assert_int_equal(rota_read_exactly(pair.stream, buf, 6), 6);
+    assert_memory_equal(buf, "abcdef", 6);
+    pair_close(&pair);
+    return 0;
+}
+
+static void urgent_data_does_not_hide_what_follows(void)
+{
+    run(read_past_urgent_data);
+}
+
+HARNESS_MAIN(TEST(urgent_data_does_not_hide_what_follows),
+             TEST(read_gives_what_has_come_and_then_the_end_for_ever),
              TEST(a_read_takes_no_more_than_it_was_asked_for),
              TEST(sizes_of_nothing_are_refused_where_they_mean_nothing),
              TEST(a_read_waits_for_the_first_bytes),

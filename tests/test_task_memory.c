@@ -301,7 +301,66 @@ static void without_address_space_a_task_is_refused_and_the_rest_goes_on(void)
     scenario(exhaust);
 }
 
+enum { LONG_CHAIN = 5000 };
+
+static rota_task links[LONG_CHAIN];
+
+static intptr_t await_the_next(void *arg)
+{
+    size_t i = (size_t)arg;
+
+    if (i + 1 == LONG_CHAIN)
+        return rota_sleep(3600);
+    return rota_await(links[i + 1]);
+}
+
+static intptr_t cancel_a_long_chain(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < LONG_CHAIN; i++)
+        assert_int_equal(rota_create_task(&links[i], await_the_next, (void *)i),
+                         0);
+    assert_int_equal(rota_sleep(0), 0);
+    assert_int_equal(rota_sleep(0), 0);
+    assert_int_equal(rota_task_cancel(links[0]), 1);
+    return rota_await(links[0]);
+}
+
+static void a_chain_of_awaits_is_cancelled_however_long(void)
+{
+    assert_int_equal(rota_run(cancel_a_long_chain, NULL), -ECANCELED);
+}
+
+static intptr_t await_other(void *arg)
+{
+    return rota_await(links[(size_t)arg]);
+}
+
+static intptr_t cancel_a_ring(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(
+            rota_create_task(&links[i], await_other, (void *)(1 - i)), 0);
+    assert_int_equal(rota_sleep(0), 0);
+    assert_int_equal(rota_task_cancel(links[0]), 1);
+    return 0;
+}
+
+/* They wait for ever: the loop that is destroyed with them says so. */
+static void a_ring_of_awaits_can_be_asked_to_end(void)
+{
+    rota_loop *loop;
+
+    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(rota_loop_run_until_complete(loop, cancel_a_ring, NULL),
+                     0);
+    rota_loop_free(loop);
+}
+
 HARNESS_MAIN(
+    TEST(a_chain_of_awaits_is_cancelled_however_long),
+    TEST(a_ring_of_awaits_can_be_asked_to_end),
     TEST(a_task_may_wait_deep_in_a_big_stack_of_its_own),
     TEST(the_loop_decides_the_size_for_tasks_that_ask_for_none),
     TEST(a_stack_that_is_too_small_is_made_big_enough),

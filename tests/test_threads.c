@@ -345,7 +345,27 @@ static void threads_have_identities_of_their_own(void)
     assert_true(rota__thread_self() == mine);
 }
 
-HARNESS_MAIN(TEST(posts_run_before_the_callbacks_of_events),
+static void post_and_call(void *loop)
+{
+    rota_call_soon_threadsafe(loop, NULL, note, "a");
+    rota_call_soon(loop, NULL, note, "b");
+    rota_call_soon_threadsafe(loop, NULL, note, "c");
+    rota_call_soon(loop, NULL, note, "d");
+}
+
+static void posts_of_the_loops_own_thread_keep_their_place(void)
+{
+    rota_loop *loop = new_loop();
+
+    rota_call_soon(loop, NULL, post_and_call, loop);
+    run_one_turn(loop);
+    run_one_turn(loop);
+    expect_noted("abcd");
+    rota_loop_free(loop);
+}
+
+HARNESS_MAIN(TEST(posts_of_the_loops_own_thread_keep_their_place),
+             TEST(posts_run_before_the_callbacks_of_events),
              TEST(eight_threads_lose_no_call_and_keep_their_order),
              TEST(a_call_wakes_a_loop_that_sleeps),
              TEST(an_interrupt_ends_the_wait_alone),

@@ -455,7 +455,22 @@ static void only_its_own_task_ends_a_timeout_and_only_once(void)
     assert_int_equal(run_virtually(let_another_end, NULL), 0);
 }
 
-HARNESS_MAIN(TEST(a_wait_that_takes_too_long_is_cut_off),
+static intptr_t end_what_never_began(void *arg)
+{
+    rota_timeout timeout;
+
+    (void)arg;
+    assert_int_equal(rota_timeout_begin(&timeout, NAN), -EINVAL);
+    return rota_timeout_end(&timeout, 7);
+}
+
+static void the_end_of_one_that_could_not_begin_says_why(void)
+{
+    assert_int_equal(rota_run(end_what_never_began, NULL), -EINVAL);
+}
+
+HARNESS_MAIN(TEST(the_end_of_one_that_could_not_begin_says_why),
+             TEST(a_wait_that_takes_too_long_is_cut_off),
              TEST(a_body_in_time_passes_its_result_on),
              TEST(a_timeout_may_be_set_for_a_time_of_the_loop),
              TEST(infinity_is_no_limit), TEST(nan_is_refused),

@@ -30,7 +30,9 @@ typedef struct rota_timeout {
 /*
  * From here to rota_timeout_end() there are `delay` seconds; then what the
  * task waits for returns -ECANCELED. INFINITY: no limit yet. Scopes nest.
- * Errors: -ENOMEM, -EINVAL for a NaN.  asyncio: async with timeout(delay).
+ * Errors: -ENOMEM, -EINVAL for a NaN, -ROTA_ENOTASK; the end then returns the
+ * same, so who checks that need not check this.
+ * asyncio: async with timeout(delay).
  */
 int rota_timeout_begin(rota_timeout *timeout, double delay);
 /* The same at a time of rota_loop_time(). asyncio: timeout_at(). */

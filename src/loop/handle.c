@@ -181,7 +181,12 @@ int rota_call_soon_threadsafe(rota_loop *loop, rota_handle *handle,
         return -ENOMEM;
     fill(handle, loop, callback, arg, memory == KEPT ? run_kept : run_other);
     handle->memory = memory;
-    rota__post(loop, &handle->base);
+    if (loop->thread == rota__thread_self()) {
+        rota__take_from_threads(loop); /* those were first */
+        rota__ready(loop, &handle->base);
+    } else {
+        rota__post(loop, &handle->base);
+    }
     return 0;
 }
 

@@ -58,7 +58,8 @@ static void woken(struct rota__watch *watch, unsigned events)
     rota_loop *loop = rota__container_of(watch, rota_loop, wake_watch);
 
     (void)events;
-    if (loop->poller.ops->drained) {
+    if (loop->poller.ops->drained ||
+        loop->wake.read_fd != loop->wake.write_fd) {
         rota__wake_drain(&loop->wake);
         rota__poller_drained(&loop->poller, watch, ROTA__READABLE);
     }
@@ -155,7 +156,8 @@ void rota_loop_free(rota_loop *loop)
         return;
     if (rota_get_event_loop() == loop)
         rota_set_event_loop(NULL);
-    rota__handles_free(loop); /* what futures have given back since */
+    rota__take_from_threads(loop); /* a post that met the close */
+    rota__handles_free(loop);      /* what futures have given back since */
     rota__free(loop);
 }
 

@@ -60,7 +60,7 @@ struct rota_loop {
 
     atomic_uintptr_t thread; /* that runs it, or 0 */
     bool stopping;
-    bool closed;
+    atomic_bool closed;
     bool debug;
     bool keep_order; /* of the ready queue: no seed */
     bool virtual_clock;

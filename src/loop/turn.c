@@ -239,12 +239,14 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
         return rota__misuse(loop, -ROTA_ERUNNING, "run",
                             "a loop runs on this thread already; create a "
                             "task on it and await that");
-    if (loop->thread != 0 && loop->thread != rota__thread_self())
+    run->thread_before = 0;
+    if (!atomic_compare_exchange_strong(&loop->thread, &run->thread_before,
+                                        rota__thread_self()) &&
+        run->thread_before != rota__thread_self())
         return rota__misuse(loop, -ROTA_ERUNNING, "run",
                             "another thread runs this loop");
     run->before = rota__running_loop;
     run->outer = loop->runs;
-    run->thread_before = loop->thread;
     run->stopping_before = loop->runs && loop->stopping;
     if (loop->runs)
         loop->stopping = false;
@@ -252,7 +254,8 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     rota__turn_break(loop);
     rota__running_loop = loop;
     loop->runs = run;
-    loop->thread = rota__thread_self();
+    if (loop->tasks)
+        rota__signal_stack_ensure();
     return 0;
 }
 

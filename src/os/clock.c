@@ -14,9 +14,11 @@
 #include <time.h>
 
 #define ANCHOR_LIFE 500000   /* ns */
-#define SHORTEST_SPAN 900000 /* ns between the anchors that give a rate */
+#define SHORTEST_SPAN 900000 /* ns between two measurements of the rate */
 #define LONGEST_SPAN INT64_C(4000000000)
-#define LONGEST_READ 256 /* ticks that reading the clock may take */
+#define LONGEST_READ 256    /* ticks that reading the clock may take */
+#define AGREEMENT 8000      /* two rates agree to one part in so many */
+#define LONGEST_READ_NS 170 /* and what that may be in time */
 
 int64_t rota__clock_now(void)
 {
@@ -58,18 +60,6 @@ void rota__clock_init(struct rota__clock *clock)
     *clock = (struct rota__clock){.usable = counter_is_clock()};
 }
 
-static void measure_rate(struct rota__clock *clock, uint64_t ticks, int64_t ns)
-{
-    uint64_t passed_ticks = ticks - clock->ticks;
-    int64_t passed = ns - clock->ns;
-
-    if (clock->ticks == 0 || passed < SHORTEST_SPAN || passed > LONGEST_SPAN ||
-        passed_ticks == 0 || passed_ticks > UINT64_MAX >> 1)
-        return;
-    clock->rate = ((uint64_t)passed << 32) / passed_ticks;
-    clock->life = ((uint64_t)ANCHOR_LIFE << 32) / (clock->rate + 1);
-}
-
 /* Both at once; false if the thread may have been interrupted in between. */
 static bool read_both(uint64_t *ticks, int64_t *ns)
 {
@@ -82,6 +72,41 @@ static bool read_both(uint64_t *ticks, int64_t *ns)
     return after - before < LONGEST_READ;
 }
 
+static bool nearly(uint64_t a, uint64_t b)
+{
+    uint64_t apart = a > b ? a - b : b - a;
+
+    return apart < a / AGREEMENT;
+}
+
+/*
+ * The rate since the last measurement, believed when the one before agrees.
+ * After a suspend (the counter may have gone on and the clock not), or while
+ * the clock is being adjusted, two do not agree, and the system is asked.
+ */
+static void measure_rate(struct rota__clock *clock, uint64_t ticks, int64_t ns)
+{
+    uint64_t passed_ticks = ticks - clock->rate_ticks;
+    int64_t passed = ns - clock->rate_ns;
+    uint64_t rate;
+
+    if (clock->rate_ticks != 0 && passed < SHORTEST_SPAN)
+        return;
+    clock->rate_ticks = ticks;
+    clock->rate_ns = ns;
+    if (passed > LONGEST_SPAN || passed_ticks == 0 ||
+        passed_ticks > UINT64_MAX >> 1) {
+        clock->life = 0;
+        return;
+    }
+    rate = ((uint64_t)passed << 32) / passed_ticks;
+    clock->life = 0;
+    if (nearly(rate, clock->rate) &&
+        LONGEST_READ * rate >> 32 <= LONGEST_READ_NS)
+        clock->life = ((uint64_t)ANCHOR_LIFE << 32) / rate;
+    clock->rate = rate;
+}
+
 int64_t rota__clock_anchor(struct rota__clock *clock)
 {
     uint64_t ticks;
@@ -92,10 +117,7 @@ int64_t rota__clock_anchor(struct rota__clock *clock)
     if (!read_both(&ticks, &ns))
         return ns;
     measure_rate(clock, ticks, ns);
-    if (clock->rate != 0 || clock->ticks == 0 ||
-        ns - clock->ns > LONGEST_SPAN) {
-        clock->ticks = ticks;
-        clock->ns = ns;
-    }
+    clock->ticks = ticks;
+    clock->ns = ns;
     return ns;
 }

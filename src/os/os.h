@@ -30,8 +30,10 @@ int64_t rota__clock_now(void);
 struct rota__clock {
     uint64_t ticks; /* the anchor */
     int64_t ns;
-    uint64_t rate; /* ns a tick, times 2^32; 0: not known yet */
-    uint64_t life; /* of an anchor, in ticks */
+    uint64_t rate;       /* ns a tick, times 2^32, as last measured */
+    uint64_t rate_ticks; /* when that was */
+    int64_t rate_ns;
+    uint64_t life; /* of an anchor, in ticks; 0: the rate is not trusted */
     bool usable;
 };
 
@@ -242,6 +244,8 @@ struct rota__stack *rota__stack_get(struct rota__stack_pool *pool);
 void rota__stack_put(struct rota__stack_pool *pool, struct rota__stack *stack);
 /* The smallest usable size that makes sense for a task here. */
 size_t rota__stack_minimum(void);
+/* A size in whole pages, as a pool would make it. */
+size_t rota__stack_round(size_t size);
 size_t rota__page_size(void);
 
 /*
@@ -253,12 +257,8 @@ typedef size_t rota__describe_fault(const char *address, char *out,
                                     size_t size);
 void rota__overflow_watch_begin(rota__describe_fault *describe);
 void rota__overflow_watch_end(void);
-/* Per thread that runs tasks: a stack for the handler itself. 0 or error. */
-struct rota__signal_stack {
-    void *memory;
-};
-int rota__signal_stack_begin(struct rota__signal_stack *stack);
-void rota__signal_stack_end(struct rota__signal_stack *stack);
+/* Sees to it that this thread has a stack for the handler itself. */
+void rota__signal_stack_ensure(void);
 
 /* Contexts: see os/context.h, which inlines the switch. */
 

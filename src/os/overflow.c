@@ -15,9 +15,23 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
+static bool installed;
 static rota__describe_fault *describe_fault;
 static struct sigaction before_segv;
 static struct sigaction before_bus;
+
+/*
+ * Returning runs into a fault again, this time with the default; a signal that
+ * somebody sent has to be sent once more.
+ */
+static void die_by(int signal, const siginfo_t *info)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+
+    sigaction(signal, &plain, NULL);
+    if (info->si_code <= 0)
+        raise(signal);
+}
 
 static void pass_on(int signal, siginfo_t *info, void *context,
                     const struct sigaction *before)
@@ -26,19 +40,17 @@ static void pass_on(int signal, siginfo_t *info, void *context,
         before->sa_sigaction(signal, info, context);
     } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
         before->sa_handler(signal);
-    } else {
-        /* Returning runs into the fault again, this time with the default. */
-        struct sigaction plain = {.sa_handler = SIG_DFL};
-
-        sigaction(signal, &plain, NULL);
+    } else if (before->sa_handler == SIG_DFL || info->si_code > 0) {
+        die_by(signal, info);
     }
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     char message[512];
-    size_t size = describe_fault(info->si_addr, message, sizeof message);
-    struct sigaction plain = {.sa_handler = SIG_DFL};
+    size_t size = info->si_code > 0
+                      ? describe_fault(info->si_addr, message, sizeof message)
+                      : 0;
 
     if (size == 0) {
         pass_on(signal, info, context,
@@ -46,7 +58,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         return;
     }
     (void)!write(STDERR_FILENO, message, size);
-    sigaction(signal, &plain, NULL);
+    die_by(signal, info);
 }
 
 void rota__overflow_watch_begin(rota__describe_fault *describe)
@@ -57,72 +69,83 @@ void rota__overflow_watch_begin(rota__describe_fault *describe)
     };
 
     pthread_mutex_lock(&lock);
-    if (users++ == 0) {
-        describe_fault = describe;
+    describe_fault = describe;
+    if (users++ == 0 && !installed) {
+        installed = true;
         sigaction(SIGSEGV, &action, &before_segv);
         sigaction(SIGBUS, &action, &before_bus);
     }
     pthread_mutex_unlock(&lock);
 }
 
-/* Puts back what was there, unless somebody has come after us. */
-static void restore(int signal, const struct sigaction *before)
+static bool is_ours(int signal)
 {
     struct sigaction now;
 
-    if (sigaction(signal, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-        now.sa_sigaction == on_fault)
-        sigaction(signal, before, NULL);
+    return sigaction(signal, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == on_fault;
 }
 
+/*
+ * Puts back what was there, unless somebody has come after us: they may call
+ * our handler as we call those before, so it stays, and is not put in again.
+ */
 void rota__overflow_watch_end(void)
 {
     pthread_mutex_lock(&lock);
-    if (--users == 0) {
-        restore(SIGSEGV, &before_segv);
-        restore(SIGBUS, &before_bus);
+    if (--users == 0 && is_ours(SIGSEGV) && is_ours(SIGBUS)) {
+        sigaction(SIGSEGV, &before_segv, NULL);
+        sigaction(SIGBUS, &before_bus, NULL);
+        installed = false;
     }
     pthread_mutex_unlock(&lock);
 }
+
+/* --- The handler's own stack, one a thread, until the thread ends -------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_thread_end;
 
 static size_t signal_stack_size(void)
 {
     return (size_t)SIGSTKSZ > 65536 ? (size_t)SIGSTKSZ : 65536;
 }
 
-int rota__signal_stack_begin(struct rota__signal_stack *stack)
+static void free_signal_stack(void *memory)
 {
+    stack_t off = {.ss_flags = SS_DISABLE};
     stack_t now;
-    stack_t ours = {.ss_size = signal_stack_size()};
 
-    stack->memory = NULL;
-    if (sigaltstack(NULL, &now) < 0)
-        return -errno;
-    if (!(now.ss_flags & SS_DISABLE))
-        return 0; /* the thread has one */
-    ours.ss_sp = mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (ours.ss_sp == MAP_FAILED)
-        return -ENOMEM;
-    if (sigaltstack(&ours, NULL) < 0) {
-        int err = -errno;
-
-        munmap(ours.ss_sp, ours.ss_size);
-        return err;
-    }
-    stack->memory = ours.ss_sp;
-    return 0;
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory)
+        sigaltstack(&off, NULL);
+    munmap(memory, signal_stack_size());
 }
 
-void rota__signal_stack_end(struct rota__signal_stack *stack)
+static void make_key(void)
 {
-    stack_t now;
-    stack_t off = {.ss_flags = SS_DISABLE};
+    pthread_key_create(&at_thread_end, free_signal_stack);
+}
 
-    if (!stack->memory)
+static void *map_signal_stack(void)
+{
+    void *memory = mmap(NULL, signal_stack_size(), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void rota__signal_stack_ensure(void)
+{
+    stack_t ours = {.ss_size = signal_stack_size()};
+    stack_t now;
+
+    if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
+        return; /* the thread has one */
+    pthread_once(&once, make_key);
+    ours.ss_sp = map_signal_stack();
+    if (!ours.ss_sp)
         return;
-    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack->memory)
-        sigaltstack(&off, NULL);
-    munmap(stack->memory, signal_stack_size());
-    stack->memory = NULL;
+    if (sigaltstack(&ours, NULL) < 0 ||
+        pthread_setspecific(at_thread_end, ours.ss_sp) != 0)
+        free_signal_stack(ours.ss_sp);
 }

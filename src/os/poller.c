@@ -8,6 +8,7 @@
  * removed a moment ago finds nothing.
  */
 #include "os/os.h"
+#include <fcntl.h>
 #include <stdlib.h>
 
 static const struct rota__poller_ops *const known[] = {
@@ -58,6 +59,14 @@ static int make_room(struct rota__poller *poller, int fd)
     return 0;
 }
 
+/* No table for a number that no fd has. */
+static int check_fd(const struct rota__poller *poller, int fd)
+{
+    if (poller->ops == &rota__poller_sim)
+        return 0;
+    return fcntl(fd, F_GETFD) < 0 ? -errno : 0;
+}
+
 int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
                      unsigned events)
 {
@@ -67,6 +76,8 @@ int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
     if (watch->fd < 0)
         return -EBADF;
     if ((size_t)watch->fd >= poller->entry_count)
+        err = check_fd(poller, watch->fd);
+    if (err == 0 && (size_t)watch->fd >= poller->entry_count)
         err = make_room(poller, watch->fd);
     if (err < 0)
         return err;

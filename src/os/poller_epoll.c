@@ -82,7 +82,7 @@ static uint32_t to_epoll(unsigned events)
     if (events & ROTA__WRITABLE)
         mask |= EPOLLOUT;
     if (events & ROTA__EDGE)
-        mask |= EPOLLET | (events & ROTA__READABLE ? EPOLLRDHUP : 0);
+        mask |= EPOLLET | (events & ROTA__READABLE ? EPOLLRDHUP | EPOLLPRI : 0);
     return mask;
 }
 
@@ -94,7 +94,8 @@ static unsigned from_epoll(uint32_t mask)
         events |= ROTA__READABLE;
     if (mask & EPOLLOUT)
         events |= ROTA__WRITABLE;
-    if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    /* At urgent data too a short read does not say that nothing is left. */
+    if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
         events |= ROTA__HANGUP;
     return events;
 }

@@ -109,6 +109,18 @@ static int ready_ring(struct rota__quiet *quiet)
     return quiet->ring_fd == REFUSED ? -ENOSYS : 0;
 }
 
+/* For now, if the kernel was only interrupted or short of something. */
+static int give_up(struct rota__quiet *quiet, unsigned tail)
+{
+    if (errno == EINTR || errno == EAGAIN || errno == EBUSY) {
+        __atomic_store_n(quiet->sq_tail, tail, __ATOMIC_RELEASE);
+        return -EAGAIN;
+    }
+    rota__quiet_fini(quiet);
+    quiet->ring_fd = REFUSED;
+    return -ENOSYS;
+}
+
 int rota__quiet_set(struct rota__quiet *quiet, int fd)
 {
     struct io_uring_sqe *entry;
@@ -124,11 +136,8 @@ int rota__quiet_set(struct rota__quiet *quiet, int fd)
     entry->poll_events = POLLIN;
     quiet->sq_array[tail & quiet->sq_mask] = tail & quiet->sq_mask;
     __atomic_store_n(quiet->sq_tail, tail + 1, __ATOMIC_RELEASE);
-    if (syscall(SYS_io_uring_enter, quiet->ring_fd, 1, 0, 0, NULL, 0) != 1) {
-        rota__quiet_fini(quiet);
-        quiet->ring_fd = REFUSED;
-        return -ENOSYS;
-    }
+    if (syscall(SYS_io_uring_enter, quiet->ring_fd, 1, 0, 0, NULL, 0) != 1)
+        return give_up(quiet, tail);
     quiet->set = true;
     return 0;
 }

@@ -69,13 +69,17 @@ static size_t round_up(size_t size, size_t to)
     return (size + to - 1) / to * to;
 }
 
+size_t rota__stack_round(size_t size)
+{
+    return round_up(size < LARGEST_STACK ? size : LARGEST_STACK,
+                    rota__page_size());
+}
+
 void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size)
 {
     *pool = (struct rota__stack_pool){
         .wanted_size = stack_size,
-        .stack_size =
-            round_up(stack_size < LARGEST_STACK ? stack_size : LARGEST_STACK,
-                     rota__page_size()),
+        .stack_size = rota__stack_round(stack_size),
         .next_slab = FIRST_SLAB,
         .guard = ROTA__GUARD_MADVISE,
     };

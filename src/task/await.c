@@ -7,34 +7,23 @@
  */
 #include "task/task.h"
 
-struct join {
-    struct rota__waiter waiter;
-    struct rota__owner owner;
-    struct rota__task *child;
-};
-
 static void joined(struct rota__owner *owner, struct rota__task *child)
 {
-    struct join *join = rota__container_of(owner, struct join, owner);
+    struct rota__join *join =
+        rota__container_of(owner, struct rota__join, owner);
 
     (void)child;
     rota__unpark(&join->waiter, 0);
 }
 
-static bool cancel_child(struct rota__waiter *waiter)
-{
-    return rota__task_cancel(
-        rota__container_of(waiter, struct join, waiter)->child);
-}
-
 static intptr_t await(struct rota__task *self, struct rota__task *child)
 {
-    struct join join;
+    struct rota__join join;
     intptr_t result = 0;
 
     if (!child->done) {
         rota__list_init(&join.waiter.link);
-        join.waiter.cancel = cancel_child;
+        join.waiter.cancel = rota__join_cancel;
         join.owner.child_done = joined;
         join.child = child;
         child->owner = &join.owner;

@@ -18,6 +18,7 @@ static struct rota__stack_pool *pool_for(struct rota__tasks *tasks,
         return &tasks->pool;
     if (stack_size < rota__stack_minimum())
         stack_size = rota__stack_minimum();
+    stack_size = rota__stack_round(stack_size);
     for (class = tasks->classes; class; class = class->next)
         if (class->pool.wanted_size == stack_size)
             return &class->pool;

@@ -98,6 +98,7 @@ void rota__unpark(struct rota__waiter *waiter, intptr_t result)
 {
     struct rota__task *task = waiter->task;
 
+    rota__invariant(task->waiting == waiter);
     rota__list_cut(&waiter->link);
     task->waiting = NULL;
     task->wake = result;
@@ -127,11 +128,40 @@ int rota__yield(struct rota__task *self)
     return (int)woken(self);
 }
 
+bool rota__join_cancel(struct rota__waiter *waiter)
+{
+    return rota__task_cancel(
+        rota__container_of(waiter, struct rota__join, waiter)->child);
+}
+
+/* The task that this one awaits, if that is what it does. */
+static struct rota__task *awaited_by(const struct rota__task *task)
+{
+    struct rota__waiter *waiter = task->waiting;
+
+    if (!waiter || waiter->cancel != rota__join_cancel)
+        return NULL;
+    return rota__container_of(waiter, struct rota__join, waiter)->child;
+}
+
+/*
+ * A task that awaits another passes the request on, and so on to the end of
+ * the chain: in a loop, because a chain may be longer than a stack is deep. A
+ * ring, of tasks that wait for each other for ever, ends where it began.
+ */
 bool rota__task_cancel(struct rota__task *task)
 {
+    struct rota__task *first = task;
+
     if (task->done)
         return false;
     task->cancelling++;
+    while (awaited_by(task)) {
+        task = awaited_by(task);
+        if (task == first)
+            return true;
+        task->cancelling++;
+    }
     if (!cancel_wait(task))
         task->must_cancel = true;
     return true;

@@ -40,6 +40,15 @@ struct rota__borrower {
     intptr_t result;
 };
 
+/* How a task awaits another; to cancel it is to cancel the child. */
+struct rota__join {
+    struct rota__waiter waiter;
+    struct rota__owner owner;
+    struct rota__task *child;
+};
+
+bool rota__join_cancel(struct rota__waiter *waiter);
+
 struct rota__task {
     struct rota__handle handle; /* resumes it */
     struct rota__context context;
@@ -86,7 +95,6 @@ struct rota__tasks {
     size_t ending;                  /* tasks that the shutdown waits for */
     struct rota__tasks *next_known; /* of all loops that have tasks */
     struct rota__at_close at_close; /* then at_end: stacks outlive queues */
-    struct rota__signal_stack signal_stack;
 };
 
 /* The running task, or NULL. */

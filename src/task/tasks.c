@@ -119,11 +119,11 @@ static void free_tasks(struct rota__at_close *at_close)
         rota__container_of(at_close, struct rota__tasks, at_close);
     struct rota__stack_class *class = tasks->classes;
 
+    make_unknown(tasks);
     for (size_t i = 0; i < tasks->slot_count; i++)
         if (tasks->slots[i]->id != 0)
             destroy(tasks->slots[i]);
     rota__overflow_watch_end();
-    rota__signal_stack_end(&tasks->signal_stack);
     rota__stack_pool_fini(&tasks->pool);
     while (class) {
         struct rota__stack_class *next = class->next;
@@ -132,7 +132,6 @@ static void free_tasks(struct rota__at_close *at_close)
         rota__free(class);
         class = next;
     }
-    make_unknown(tasks);
     tasks->loop->tasks = NULL;
     rota__free(tasks->slots);
     rota__free(tasks);
@@ -163,15 +162,10 @@ static size_t default_stack_size(const rota_loop *loop)
 int rota__tasks_make(rota_loop *loop)
 {
     struct rota__tasks *tasks = rota__zalloc(sizeof *tasks);
-    int err;
 
     if (!tasks)
         return -ENOMEM;
-    err = rota__signal_stack_begin(&tasks->signal_stack);
-    if (err < 0) {
-        rota__free(tasks);
-        return err;
-    }
+    rota__signal_stack_ensure();
     tasks->loop = loop;
     tasks->number = atomic_fetch_add(&loops_with_tasks, 1) + 1;
     rota__stack_pool_init(&tasks->pool, default_stack_size(loop));

@@ -13,7 +13,7 @@
 #include "task/task.h"
 #include <math.h>
 
-enum { ACTIVE, EXPIRING, EXPIRED, ENDED };
+enum { ACTIVE, EXPIRING, EXPIRED, ENDED, FAILED };
 
 _Static_assert(offsetof(rota_timeout, node) ==
                        offsetof(struct rota__timer, node) &&
@@ -61,6 +61,15 @@ static int64_t time_from(int64_t start, double time)
     return start + rota__to_ns(time);
 }
 
+/* The end of one that could not begin says so, whatever the body did. */
+static int fail(rota_timeout *timeout, int error)
+{
+    timeout->state = FAILED;
+    timeout->cancelling = error;
+    timeout->when = ROTA__FOREVER;
+    return error;
+}
+
 int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
                         const char *where)
 {
@@ -68,22 +77,22 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     int64_t now;
     int err;
 
-    if (rota__unlikely(!self))
-        return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
-                            "rota_timeout_begin", "use it in a task");
-    if (rota__unlikely(isnan(time)))
-        return -EINVAL;
     timeout->task = self;
+    rota__timer_init(timer_of(timeout), fire);
+    if (rota__unlikely(!self))
+        return fail(timeout,
+                    rota__misuse(rota__running_loop, -ROTA_ENOTASK,
+                                 "rota_timeout_begin", "use it in a task"));
+    if (rota__unlikely(isnan(time)))
+        return fail(timeout, -EINVAL);
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
-    rota__timer_init(timer_of(timeout), fire);
-    now = rota__now(self->loop);
+    now = rota__now_at_most(self->loop);
     err = arm(timeout, time_from(absolute ? 0 : now, time), now);
-    if (rota__likely(err == 0))
-        rota__scope_opened(self, timeout, "timeout", where);
-    else
-        timeout->state = ENDED;
-    return err;
+    if (rota__unlikely(err < 0))
+        return fail(timeout, err);
+    rota__scope_opened(self, timeout, "timeout", where);
+    return 0;
 }
 
 /* The functions behind the macros, for who takes their address. */
@@ -113,7 +122,9 @@ static int check_mine(const rota_timeout *timeout, const char *function)
 
 intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result)
 {
-    int err = check_mine(timeout, "rota_timeout_end");
+    int err = timeout->state == FAILED
+                  ? timeout->cancelling
+                  : check_mine(timeout, "rota_timeout_end");
 
     if (rota__unlikely(err < 0))
         return err;

@@ -122,6 +122,8 @@ void rota__listener_close(struct rota__listener *listener)
 {
     rota__timer_cancel(listener->loop, &listener->retry);
     rota__unready(&listener->on_readable);
-    rota__poller_forget(&listener->loop->poller, &listener->watch);
+    /* Not forgotten: a forked child may keep the socket, and a level with it.
+     */
+    rota__poller_remove(&listener->loop->poller, &listener->watch);
     (void)rota__fd_close(listener->watch.fd);
 }

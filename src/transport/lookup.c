@@ -24,9 +24,12 @@ static void looked_up(struct rota__job *job)
 {
     struct rota__lookup *self = lookup_of(job);
 
-    if (self->abandoned || job->dropped)
+    if (self->abandoned || job->dropped) {
         rota__free(self->addresses.items);
-    else
+        self->addresses = (struct rota__addresses){0};
+        self->error = -ECANCELED;
+    }
+    if (!self->abandoned)
         self->done(self);
     rota__free(self);
 }
