@@ -13,7 +13,8 @@ python=/usr/bin/python3
 [[ -x $python ]] || python=python3
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3)
-test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev)
+test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
+    netcat-openbsd wrk)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
     golang-go python3-uvloop valgrind strace)
 
@@ -21,7 +22,8 @@ bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
 declare -A command_of=(
     [gcc]=gcc [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config
     [python3]=python3 [gdb]=gdb [golang-go]=go [valgrind]=valgrind
-    [strace]=strace [clang]=clang [clang-format]=clang-format
+    [strace]=strace [curl]=curl [wrk]=wrk
+    [netcat-openbsd]=nc [clang]=clang [clang-format]=clang-format
     [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [qemu-user]=qemu-aarch64)
 
 say() {
@@ -55,6 +57,10 @@ need() {
     [[ ${#missing[@]} == 0 ]] && return 0
     if ! command -v apt-get >/dev/null; then
         say "please install (by Debian's names): ${missing[*]}"
+        exit 1
+    fi
+    if [[ $(id -u) != 0 ]] && ! command -v sudo >/dev/null; then
+        say "please install, as root: apt-get install ${missing[*]}"
         exit 1
     fi
     say "installing ${missing[*]}"

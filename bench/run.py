@@ -161,7 +161,7 @@ def main():
         seconds = 0.3 if args.quick else 1.0
         rows = expand(names) if names else ALL
         well = run_table(args.build, rows, rounds, seconds)
-    if "instructions" in args.row:
+    if "instructions" in args.row or not args.row:
         well = instructions.run(args.build, args.update) and well
     return 0 if well else 1
 

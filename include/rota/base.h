@@ -39,13 +39,13 @@ extern "C" {
     X(ROTA_ENOLOOP, 4004, "no running event loop")                             \
     X(ROTA_ENOTASK, 4005, "only a task can wait")                              \
     X(ROTA_ETHREAD, 4006, "called from a thread that is not the loop's")       \
-    X(ROTA_ESTATE, 4007, "the future is not in a state that allows this")      \
+    X(ROTA_ESTATE, 4007, "it is not in a state that allows this")              \
     X(ROTA_EAWAITED, 4008,                                                     \
       "the task was already awaited, detached or given "                       \
       "away")                                                                  \
     X(ROTA_ESTOPPED, 4009, "the loop stopped before the result was there")     \
     X(ROTA_ESCOPE, 4010, "a scope was ended out of order")                     \
-    X(ROTA_ECLOSING, 4011, "the stream is closed or closing")                  \
+    X(ROTA_ECLOSING, 4011, "it is closed or closing")                          \
     X(ROTA_ENONAME, 4020, "host or service not known")                         \
     X(ROTA_ENAMEAGAIN, 4021, "temporary failure in name resolution")           \
     X(ROTA_ENAMEFAIL, 4022, "permanent failure in name resolution")            \

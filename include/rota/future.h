@@ -31,9 +31,9 @@ typedef void rota_future_callback(rota_future *future, void *arg);
 void rota_future_init(rota_future *future, rota_loop *loop);
 
 /*
- * Ends it: callbacks that have not run are dropped, waiting tasks get
- * -ECANCELED, and an error that nobody looked at is reported to the loop's
- * exception handler.
+ * Ends it, before its loop is freed: callbacks that have not run are dropped,
+ * waiting tasks get -ECANCELED, and an error that nobody looked at is reported
+ * to the loop's exception handler.
  */
 void rota_future_fini(rota_future *future);
 

@@ -180,7 +180,8 @@ int rota_remove_writer(rota_loop *loop, int fd);
 
 /*
  * What goes wrong where no caller could be told: a detached task's error, an
- * accept that failed, an error of a future that nobody looked at.
+ * accept that failed, an error of a future that nobody looked at. The handler
+ * runs where that was found, and must not await.
  */
 typedef struct rota_exception_context {
     const char *message;

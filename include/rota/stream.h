@@ -128,10 +128,17 @@ bool rota_is_closing(const rota_stream *stream);
  */
 int rota_wait_closed(rota_stream *stream) ROTA_MUST_USE;
 
-/* Closes the stream if need be and gives its handle back. NULL is ignored. */
+/*
+ * Closes the stream if need be and gives its handle back. NULL is ignored.
+ * What is queued is sent in the background as long as the loop lives: await
+ * rota_wait_closed() first if it must arrive.
+ */
 void rota_stream_free(rota_stream *stream);
 
-/* Who is at both ends. asyncio: get_extra_info("peername"), ("sockname"). */
+/*
+ * Who is at both ends. 0, -ROTA_ECLOSING once the stream is closed, or what
+ * the system says. asyncio: get_extra_info("peername"), ("sockname").
+ */
 int rota_stream_peer_address(const rota_stream *stream, rota_address *out);
 int rota_stream_local_address(const rota_stream *stream, rota_address *out);
 

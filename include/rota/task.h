@@ -159,7 +159,10 @@ int rota_task_cancel(rota_task task);
 /* Requests not yet taken back by rota_task_uncancel(), or -ROTA_EAWAITED. */
 int rota_task_cancelling(rota_task task);
 
-/* Takes one request back; returns how many are left. asyncio: uncancel(). */
+/*
+ * Takes one request back; returns how many are left, or -ROTA_EAWAITED.
+ * asyncio: Task.uncancel().
+ */
 int rota_task_uncancel(rota_task task);
 
 /* True for a task that is done, or was and has been ended. */
@@ -167,6 +170,7 @@ bool rota_task_done(rota_task task);
 
 /* The name, valid while the task is; NULL for one that was ended. */
 const char *rota_task_get_name(rota_task task);
+/* Copied, up to 31 bytes. 0, -EINVAL without a name, or -ROTA_EAWAITED. */
 int rota_task_set_name(rota_task task, const char *name);
 
 /* The running task; id 0 in a callback or without a loop. */

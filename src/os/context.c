@@ -28,10 +28,9 @@ struct first_frame {
     void *unused;
 };
 
+/* What a call pushes before the function that is entered. */
 #if defined(__x86_64__)
-#define RETURN_SIZE                                                            \
-    8 /* a function is entered with its return address pushed                  \
-       */
+#define RETURN_SIZE 8
 #else
 #define RETURN_SIZE 0
 #endif
