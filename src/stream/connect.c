@@ -145,11 +145,11 @@ static int open_stream(rota_stream **out, struct rota__task *task,
     rota_stream *stream = NULL;
     int err = connect_one(&self, task);
 
-    if (err == 0 && !(stream = rota__stream_new(task->loop)))
-        err = -ENOMEM;
-    if (err < 0) {
+    if (err == 0)
+        stream = rota__stream_new(task->loop);
+    if (!stream) {
         rota__connect_cancel(&self.connect);
-        return err;
+        return err < 0 ? err : -ENOMEM;
     }
     rota__conn_take_over(&stream->conn, &rota__stream_events, &self.connect);
     rota__socket_no_delay(stream->conn.watch.fd);

@@ -50,10 +50,11 @@ static int claim_other(rota_task handle, const char *function,
 
 intptr_t rota_await(rota_task handle)
 {
-    struct rota__task *self, *child;
+    struct rota__task *self;
+    struct rota__task *child = NULL;
     int err = claim_other(handle, "rota_await", &self, &child);
 
-    return rota__unlikely(err < 0) ? err : await(self, child);
+    return rota__unlikely(err != 0 || !child) ? err : await(self, child);
 }
 
 /* No time at all: one that has not begun never does. */
@@ -71,15 +72,17 @@ static intptr_t cancel_and_await(struct rota__task *self,
 
 intptr_t rota_wait_for(rota_task handle, double limit)
 {
-    struct rota__task *self, *child;
+    struct rota__task *self;
+    struct rota__task *child = NULL;
     rota_timeout timeout;
     int err = claim_other(handle, "rota_wait_for", &self, &child);
 
-    if (err == 0 && limit <= 0 && !child->done)
+    if (err != 0 || !child)
+        return err;
+    if (limit <= 0 && !child->done)
         return cancel_and_await(self, child);
-    if (err == 0)
-        err = rota_timeout_begin(&timeout, limit);
-    if (err < 0)
+    err = rota_timeout_begin(&timeout, limit);
+    if (err != 0)
         return err;
     return rota_timeout_end(&timeout, await(self, child));
 }

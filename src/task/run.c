@@ -117,7 +117,7 @@ intptr_t rota_run_with(const rota_loop_options *options,
         err = -EINVAL;
     if (err == 0)
         err = rota_new_event_loop(&loop, options);
-    if (err < 0)
+    if (err != 0)
         return err;
     result = run_until_complete(loop, function, arg);
     err = rota__tasks_cancel_all(loop);

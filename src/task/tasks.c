@@ -74,19 +74,26 @@ static size_t describe_fault(const char *address, char *out, size_t size)
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size;
 }
 
+/* What there is to say of a task that the loop did not see ended, or NULL. */
+static const char *complaint_about(const struct rota__task *task)
+{
+    if (!task->done)
+        return "a task was destroyed but it is pending";
+    if (task->owner)
+        return NULL;
+    if (rota_is_error(task->result) && task->result != -ECANCELED)
+        return "the error of a task was never retrieved";
+    return task->loop->debug ? "a task was never awaited" : NULL;
+}
+
 static void report_left(struct rota__task *task)
 {
-    rota_exception_context context = {.name = rota__task_name(task)};
+    rota_exception_context context = {
+        .message = complaint_about(task),
+        .name = rota__task_name(task),
+    };
 
-    if (!task->done)
-        context.message = "a task was destroyed but it is pending";
-    else if (task->owner)
-        return;
-    else if (rota_is_error(task->result) && task->result != -ECANCELED)
-        context.message = "the error of a task was never retrieved";
-    else if (task->loop->debug)
-        context.message = "a task was never awaited";
-    else
+    if (!context.message)
         return;
     context.error = task->done ? task->result : 0;
     rota_call_exception_handler(task->loop, &context);
