@@ -36,7 +36,6 @@ static void run_lent(struct rota__handle *base)
     rota_handle *handle = handle_of(base);
     rota_callback *callback = handle->callback;
     void *arg = handle->arg;
-
     rota_loop *loop = handle->owner;
 
     rota__list_push(&loop->free_handles, &base->link);

@@ -37,6 +37,7 @@ static void drop_socket(struct rota__connect *self)
     rota__poller_forget(&self->loop->poller, &self->watch);
     (void)rota__fd_close(self->watch.fd);
     self->watch.fd = -1;
+    self->connected = false; /* the next address is still to answer */
 }
 
 static int try_address(struct rota__connect *self, const rota_address *address)
