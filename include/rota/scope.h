@@ -65,6 +65,7 @@ bool rota_timeout_expired(const rota_timeout *timeout);
 
 struct rota__owner {
     void (*child_done)(struct rota__owner *owner, struct rota__task *child);
+    struct rota__task *task; /* that waits for the end, or NULL */
 };
 
 typedef struct rota_task_group {

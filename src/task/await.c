@@ -24,7 +24,7 @@ static intptr_t await(struct rota__task *self, struct rota__task *child)
     if (!child->done) {
         rota__list_init(&join.waiter.link);
         join.waiter.cancel = rota__join_cancel;
-        join.owner.child_done = joined;
+        join.owner = (struct rota__owner){joined, self};
         join.child = child;
         child->owner = &join.owner;
         result = rota__park(self, &join.waiter);

@@ -110,7 +110,7 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
                 bool return_exceptions)
 {
     struct gather gather = {
-        .owner = {gathered},
+        .owner = {gathered, rota__current()},
         .over = {.run = gather_over},
         .self = rota__current(),
         .tasks = tasks,

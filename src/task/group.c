@@ -95,7 +95,7 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
                             "rota_task_group_begin", "use it in a task");
     *group = (rota_task_group){
-        .owner = {child_done},
+        .owner = {child_done, self},
         .news = {.run = take_news},
         .parent = self,
     };

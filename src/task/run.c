@@ -31,7 +31,7 @@ static intptr_t run_until_complete(rota_loop *loop,
                                    rota_task_function *function, void *arg)
 {
     struct runner runner = {
-        .owner = {main_done},
+        .owner = {main_done, NULL},
         .stop = {.run = stop_loop},
         .loop = loop,
     };

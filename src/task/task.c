@@ -202,7 +202,7 @@ static void detached_done(struct rota__owner *owner, struct rota__task *child)
     child->loop->tasks->zombie = child;
 }
 
-struct rota__owner rota__detached = {detached_done};
+struct rota__owner rota__detached = {detached_done, NULL};
 
 /* As in asyncio they wake in the turn after the next: a future is between. */
 static void tell_borrowers(struct rota__task *task)
