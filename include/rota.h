@@ -26,6 +26,8 @@
 #include <rota/future.h>
 #include <rota/scope.h>
 #include <rota/task.h>
+#include <rota/sync.h>
+#include <rota/queue.h>
 #include <rota/stream.h>
 #include <rota/debug.h>
 

@@ -46,6 +46,10 @@ extern "C" {
     X(ROTA_ESTOPPED, 4009, "the loop stopped before the result was there")     \
     X(ROTA_ESCOPE, 4010, "a scope was ended out of order")                     \
     X(ROTA_ECLOSING, 4011, "it is closed or closing")                          \
+    X(ROTA_EFULL, 4012, "the queue is full")                                   \
+    X(ROTA_EEMPTY, 4013, "the queue is empty")                                 \
+    X(ROTA_ESHUTDOWN, 4014, "the queue has been shut down")                    \
+    X(ROTA_EBROKEN, 4015, "the barrier is broken")                             \
     X(ROTA_ENONAME, 4020, "host or service not known")                         \
     X(ROTA_ENAMEAGAIN, 4021, "temporary failure in name resolution")           \
     X(ROTA_ENAMEFAIL, 4022, "permanent failure in name resolution")            \

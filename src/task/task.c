@@ -167,6 +167,11 @@ bool rota__task_cancel(struct rota__task *task)
     return true;
 }
 
+void rota__cancel_next_wait(struct rota__task *task)
+{
+    task->must_cancel = true;
+}
+
 int rota__task_uncancel(struct rota__task *task)
 {
     if (task->cancelling > 0 && --task->cancelling == 0)

@@ -23,7 +23,9 @@
 #include "base/base.h"
 #include "loop/loop.h"
 #include "os/context.h"
+#include <rota/queue.h>
 #include <rota/scope.h>
+#include <rota/sync.h>
 #include <rota/task.h>
 
 struct rota__waiter {
@@ -59,6 +61,7 @@ struct rota__task {
     struct rota__link siblings;   /* in the owner's list, if it has one */
     size_t index;                 /* the owner's: which child this is */
     struct rota__link borrowers;  /* shields that wait for the end */
+    struct rota__link *woken_in;  /* its place among the woken, or NULL */
     rota_task_function *function;
     void *arg;
     intptr_t result;
@@ -118,9 +121,59 @@ void rota__unpark_all(struct rota__link *queue, intptr_t result);
 /* Lets the others run once; 0 or -ECANCELED. */
 int rota__yield(struct rota__task *self);
 
+/* The running task, or NULL with *err set, for a function that awaits. */
+struct rota__task *rota__waiting_task(const char *function, int *err);
+
+/*
+ * Waiting in turn, for locks and their like: a waiter that was woken stands
+ * among the woken until its task runs, so that nobody overtakes it and so
+ * that the end of the lock finds it.
+ */
+struct rota__place {
+    struct rota__waiter waiter;
+    bool woken;
+    bool gone; /* what it waited in has been ended */
+};
+
+void rota__queue_open(struct rota__queue_of_waiters *queue);
+/* Who waits, or is about to run, gets -ROTA_ECLOSING and looks no more. */
+void rota__queue_close(struct rota__queue_of_waiters *queue);
+/* The same for what nobody should wait in: debug mode stops. */
+void rota__queue_end(struct rota__queue_of_waiters *queue,
+                     const char *function);
+/* Nobody waits and nobody is about to run. */
+static inline bool rota__queue_idle(const struct rota__queue_of_waiters *queue)
+{
+    return rota__list_empty(&queue->waiting) && rota__list_empty(&queue->woken);
+}
+
+int rota__queue_rebind(struct rota__queue_of_waiters *queue, rota_loop *loop);
+
+/* One loop at a time: 0 or -EINVAL. */
+static inline int rota__queue_bind(struct rota__queue_of_waiters *queue,
+                                   rota_loop *loop)
+{
+    if (rota__likely(queue->loop == loop))
+        return 0;
+    return rota__queue_rebind(queue, loop);
+}
+
+/*
+ * 0 when woken; -ECANCELED, also after a wake-up, which place->woken tells;
+ * -ROTA_ECLOSING when the queue is gone and must not be touched.
+ */
+int rota__queue_wait(struct rota__task *self,
+                     struct rota__queue_of_waiters *queue,
+                     struct rota__place *place);
+/* Wakes the first that waits; false if nobody does. */
+bool rota__queue_wake(struct rota__queue_of_waiters *queue);
+void rota__queue_wake_all(struct rota__queue_of_waiters *queue);
+
 /* Cancelling, as the public calls do it. False if the task is done. */
 bool rota__task_cancel(struct rota__task *task);
 int rota__task_uncancel(struct rota__task *task);
+/* Delivers once more what a wait could not tell: not counted again. */
+void rota__cancel_next_wait(struct rota__task *task);
 
 /*
  * Owners. A task has none until somebody undertakes to end it: its awaiter, a

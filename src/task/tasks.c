@@ -106,6 +106,8 @@ static void leave_queues(struct rota__task *task)
 {
     struct rota__waiter *waiter = task->waiting;
 
+    if (task->woken_in)
+        rota__list_remove(task->woken_in);
     if (waiter && waiter->cancel)
         (void)waiter->cancel(waiter);
     else if (waiter)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lock
+ *
+ * A release does not hand the lock over: it wakes the first that waits, and
+ * the lock stays free until that task runs. Meanwhile nobody else takes it,
+ * because somebody is woken; and if the woken one was cancelled instead, it
+ * wakes the next.
+ */
+#include "task/task.h"
+
+void rota_lock_init(rota_lock *lock)
+{
+    rota__queue_open(&lock->queue);
+    lock->locked = false;
+}
+
+void rota_lock_fini(rota_lock *lock)
+{
+    rota__queue_end(&lock->queue, "rota_lock_fini");
+}
+
+static void wake_first(rota_lock *lock)
+{
+    if (rota__list_empty(&lock->queue.woken))
+        (void)rota__queue_wake(&lock->queue);
+}
+
+static int wait_for_lock(rota_lock *lock, struct rota__task *self)
+{
+    struct rota__place place;
+    int err = rota__queue_wait(self, &lock->queue, &place);
+
+    if (err == 0)
+        lock->locked = true;
+    else if (err == -ECANCELED && !lock->locked)
+        wake_first(lock);
+    return err;
+}
+
+/* Held by a task of another loop, it cannot be waited for. */
+static int bind_lock(rota_lock *lock, rota_loop *loop)
+{
+    if (rota__likely(lock->queue.loop == loop))
+        return 0;
+    if (lock->locked && lock->queue.loop)
+        return rota__misuse(loop, -EINVAL, "rota_lock_acquire",
+                            "a lock is for the tasks of one loop");
+    return rota__queue_rebind(&lock->queue, loop);
+}
+
+int rota_lock_acquire(rota_lock *lock)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_lock_acquire", &err);
+
+    if (rota__likely(self != NULL))
+        err = bind_lock(lock, self->loop);
+    if (rota__unlikely(err < 0))
+        return err;
+    if (rota__unlikely(lock->locked || !rota__queue_idle(&lock->queue)))
+        return wait_for_lock(lock, self);
+    lock->locked = true;
+    return 0;
+}
+
+int rota_lock_release(rota_lock *lock)
+{
+    if (rota__unlikely(!lock->locked))
+        return rota__misuse(rota__running_loop, -ROTA_ESTATE,
+                            "rota_lock_release",
+                            "release a lock once, after it was acquired");
+    lock->locked = false;
+    wake_first(lock);
+    return 0;
+}
+
+bool rota_lock_locked(const rota_lock *lock)
+{
+    return lock->locked;
+}
