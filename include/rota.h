@@ -27,6 +27,7 @@
 #include <rota/scope.h>
 #include <rota/task.h>
 #include <rota/sync.h>
+#include <rota/wait.h>
 #include <rota/queue.h>
 #include <rota/stream.h>
 #include <rota/debug.h>

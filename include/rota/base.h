@@ -22,9 +22,11 @@ extern "C" {
 #if defined(__GNUC__)
 #define ROTA_MUST_USE __attribute__((warn_unused_result))
 #define ROTA_CLEANUP(fn) __attribute__((cleanup(fn)))
+#define ROTA__UNUSED __attribute__((unused))
 #else
 #define ROTA_MUST_USE
 #define ROTA_CLEANUP(fn)
+#define ROTA__UNUSED
 #endif
 
 /*

@@ -58,6 +58,8 @@ typedef struct rota_loop_options {
                            same way for the same seed; also ROTA_SEED= */
     bool debug;         /* also by ROTA_DEBUG=1 */
     size_t stack_size;  /* of a task that asks for none; 0: 64 KiB */
+    bool eager_start;   /* of every task that is made while the loop runs:
+                           asyncio's eager_task_factory */
     bool allow_unguarded_stacks; /* when guard pages run out, go on without
                                     instead of refusing a task */
 } rota_loop_options;

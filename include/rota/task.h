@@ -36,6 +36,8 @@ typedef intptr_t rota_task_function(void *arg);
 typedef struct rota_task_options {
     const char *name;  /* copied, up to 31 bytes; NULL: "Task-N" */
     size_t stack_size; /* bytes, rounded up to pages; 0: the loop's default */
+    bool eager_start;  /* begins at once, inside the call, and until its first
+                          wait; only on a running loop */
 } rota_task_options;
 
 #define ROTA__STRING(x) #x
@@ -72,7 +74,10 @@ intptr_t rota_loop_run_until_complete(rota_loop *loop,
 int rota_create_task(rota_task *task, rota_task_function *function,
                      void *arg) ROTA_MUST_USE;
 
-/* The same with a name or a stack size. */
+/*
+ * The same with options: a name, a stack size, an eager start.
+ * asyncio: create_task(name=, eager_start=).
+ */
 int rota_create_task_with(rota_task *task, const rota_task_options *options,
                           rota_task_function *function,
                           void *arg) ROTA_MUST_USE;

@@ -34,6 +34,7 @@ static void configure(rota_loop *loop, const rota_loop_options *options)
         loop->seed = strtoull(seed, NULL, 0);
     loop->keep_order = loop->seed == 0;
     loop->stack_size = options->stack_size;
+    loop->eager_start = options->eager_start;
     loop->allow_unguarded_stacks = options->allow_unguarded_stacks;
     loop->slow_callback = SLOW_CALLBACK;
     rota__clock_init(&loop->clock);

@@ -88,6 +88,7 @@ struct rota_loop {
     struct rota__running *runs; /* the run that is under way, or NULL */
     size_t stack_size;
     bool allow_unguarded_stacks;
+    bool eager_start;
 };
 
 extern _Thread_local rota_loop *rota__running_loop

@@ -49,6 +49,22 @@
 #include "os/context_ucontext.h"
 #endif
 
+/*
+ * For tools that read a context from outside of the process: where `machine`,
+ * a member of `type`, has this register, or UINT32_MAX; and how a variable is
+ * put into a section of its own.
+ */
+#if defined(ROTA__HAS_ENTRY_ASM)
+#define ROTA__MACHINE_OFFSET(type, machine, reg) offsetof(type, machine.reg)
+#else
+#define ROTA__MACHINE_OFFSET(type, machine, reg) UINT32_MAX
+#endif
+#if defined(__APPLE__)
+#define ROTA__IN_SECTION(name) __attribute__((used, section("__DATA," name)))
+#else
+#define ROTA__IN_SECTION(name) __attribute__((used, section(name)))
+#endif
+
 struct rota__context {
     struct rota__machine machine;
 #if defined(ROTA__ASAN)

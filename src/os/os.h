@@ -267,10 +267,22 @@ int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 /* The same thread always has the same value, two live ones never. */
 uintptr_t rota__thread_self(void);
 /*
- * What messages call a function: its name, or file and offset (for
- * addr2line) when the dynamic symbols do not know it.
+ * Writes the addresses of the calls that have led here, the innermost (in
+ * rota__backtrace itself) first, as many as there is room for, and returns how
+ * many. Each is a return address: the call is at pc - 1. Works on any stack,
+ * and in a signal handler, where the trace goes on below the signal; a task's
+ * ends with its entry. Allocates nothing.
+ */
+size_t rota__backtrace(void **pcs, size_t room);
+
+/*
+ * What messages call a function, static ones too: its name, or "at", file and
+ * offset (for addr2line) when the file has no symbol for it, or the address.
+ * Quick for an address that was asked for lately; allocates nothing.
  */
 void rota__name_function(const void *function, char *out, size_t size);
+/* The same for a return address: "name+0x1f (program)". */
+void rota__name_address(const void *pc, char *out, size_t size);
 
 /* fds and sockets: results as in the system call, or -errno. */
 int rota__fd_close(int fd);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads and symbols
+ * Threads
  */
 #define _GNU_SOURCE
 #include "os/os.h"
-#include <dlfcn.h>
 #include <signal.h>
-#include <stdio.h>
 
 static _Thread_local char identity;
 
@@ -26,17 +24,4 @@ int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -err;
-}
-
-void rota__name_function(const void *function, char *out, size_t size)
-{
-    Dl_info info;
-
-    if (dladdr(function, &info) == 0)
-        snprintf(out, size, "at %p", function);
-    else if (info.dli_sname)
-        snprintf(out, size, "%s", info.dli_sname);
-    else
-        snprintf(out, size, "at %s+0x%tx", info.dli_fname,
-                 (const char *)function - (const char *)info.dli_fbase);
 }

@@ -87,20 +87,25 @@ intptr_t rota_wait_for(rota_task handle, double limit)
     return rota_timeout_end(&timeout, await(self, child));
 }
 
+struct shield {
+    struct rota__borrower borrower;
+    struct rota__waiter waiter;
+};
+
 static void shielded_done(struct rota__handle *handle)
 {
     struct rota__borrower *borrower =
         rota__container_of(handle, struct rota__borrower, handle);
 
-    rota__unpark(&borrower->waiter, borrower->result);
+    rota__unpark(&rota__container_of(borrower, struct shield, borrower)->waiter,
+                 borrower->result);
 }
 
 static bool leave_shield(struct rota__waiter *waiter)
 {
-    struct rota__borrower *borrower =
-        rota__container_of(waiter, struct rota__borrower, waiter);
+    struct shield *shield = rota__container_of(waiter, struct shield, waiter);
 
-    rota__unready(&borrower->handle);
+    rota__unready(&shield->borrower.handle);
     rota__unpark(waiter, -ECANCELED);
     return true;
 }
@@ -108,7 +113,7 @@ static bool leave_shield(struct rota__waiter *waiter)
 intptr_t rota_shield(rota_task handle)
 {
     struct rota__task *self = rota__current();
-    struct rota__borrower borrower;
+    struct shield shield;
     struct rota__task *task;
     int err;
 
@@ -122,11 +127,10 @@ intptr_t rota_shield(rota_task handle)
         return -EDEADLK;
     if (task->done)
         return task->result;
-    rota__list_push(&task->borrowers, &borrower.handle.link);
-    borrower.handle.run = shielded_done;
-    rota__list_init(&borrower.waiter.link);
-    borrower.waiter.cancel = leave_shield;
-    return rota__park(self, &borrower.waiter);
+    rota__borrow(handle, &shield.borrower, shielded_done);
+    rota__list_init(&shield.waiter.link);
+    shield.waiter.cancel = leave_shield;
+    return rota__park(self, &shield.waiter);
 }
 
 struct future_wait {

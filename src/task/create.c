@@ -95,7 +95,8 @@ static struct rota__task *init(struct rota__tasks *tasks,
     task->stack = stack;
     task->pool = pool;
     task->cancelling = 0;
-    task->must_cancel = false;
+    task->attention = 0;
+    task->begun = false;
     task->ending = false;
     task->done = false;
     return task;
@@ -135,6 +136,13 @@ void rota__task_release(struct rota__task *task)
     rota__stack_put(task->pool, task->stack);
 }
 
+bool rota__begins_eagerly(const rota_loop *loop,
+                          const rota_task_options *options)
+{
+    return (loop->eager_start || (options && options->eager_start)) &&
+           loop == rota__running_loop;
+}
+
 int rota__create_task(rota_loop *loop, rota_task *out,
                       const rota_task_options *options,
                       rota_task_function *function, void *arg,
@@ -156,6 +164,8 @@ int rota__create_task(rota_loop *loop, rota_task *out,
     if (rota__unlikely(err < 0))
         return err;
     *out = rota__task_handle(task);
+    if (rota__unlikely(rota__begins_eagerly(loop, options)))
+        rota__task_begin(task);
     return 0;
 }
 

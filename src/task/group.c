@@ -27,10 +27,31 @@ static void abort_group(rota_task_group *group)
     }
 }
 
-static void note_error(rota_task_group *group, intptr_t error)
+static void report(struct rota__task *task, intptr_t error)
 {
-    if (group->error == 0)
+    rota_call_exception_handler(
+        task->loop, &(rota_exception_context){
+                        .message = "an error of a task group was not kept",
+                        .error = error,
+                        .name = rota__task_name(task),
+                    });
+}
+
+/* The first is returned; others are kept, if there is room, or reported. */
+static void note_error(rota_task_group *group, struct rota__task *task,
+                       intptr_t error)
+{
+    size_t i = group->error_count++;
+
+    if (i == 0)
         group->error = (int)error;
+    if (i < group->room) {
+        group->errors[i].error = error;
+        memcpy(group->errors[i].name, rota__task_name(task),
+               sizeof group->errors[i].name);
+    } else if (i > 0) {
+        report(task, error);
+    }
 }
 
 static void child_failed(rota_task_group *group)
@@ -79,7 +100,7 @@ static void child_done(struct rota__owner *owner, struct rota__task *child)
     if (result)
         *result = child->result;
     if (rota_is_error(child->result) && child->result != -ECANCELED) {
-        note_error(group, child->result);
+        note_error(group, child, child->result);
         group->failed = true;
     }
     if (group->failed || rota__list_empty(&group->children))
@@ -91,6 +112,7 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
 {
     struct rota__task *self = rota__current();
 
+    group->parent = NULL;
     if (!self)
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
                             "rota_task_group_begin", "use it in a task");
@@ -107,6 +129,7 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
 /* The functions behind the macros, for who takes their address. */
 #undef rota_task_group_begin
 #undef rota_task_group_create_task
+#undef rota_task_group_create_task_with
 
 int rota_task_group_begin(rota_task_group *group)
 {
@@ -121,7 +144,23 @@ static bool takes_children(const rota_task_group *group)
              rota__list_empty(&group->children));
 }
 
+int rota_task_group_keep_errors(rota_task_group *group, rota_task_error *errors,
+                                size_t room)
+{
+    if (!group->parent)
+        return -ROTA_ESCOPE;
+    group->errors = errors;
+    group->room = room;
+    return 0;
+}
+
+size_t rota_task_group_error_count(const rota_task_group *group)
+{
+    return group->error_count;
+}
+
 int rota__task_group_create_task(rota_task_group *group,
+                                 const rota_task_options *options,
                                  rota_task_function *function, void *arg,
                                  intptr_t *result, const char *where)
 {
@@ -134,13 +173,15 @@ int rota__task_group_create_task(rota_task_group *group,
         return -EINVAL;
     if (!takes_children(group))
         return -ROTA_ESCOPE;
-    err = rota__task_create(group->parent->loop, &child, NULL, function, arg,
+    err = rota__task_create(group->parent->loop, &child, options, function, arg,
                             where);
     if (err < 0)
         return err;
     child->owner = &group->owner;
     child->index = (size_t)result;
     rota__list_push(&group->children, &child->siblings);
+    if (rota__unlikely(rota__begins_eagerly(child->loop, options)))
+        rota__task_begin(child);
     return 0;
 }
 
@@ -148,7 +189,17 @@ int rota_task_group_create_task(rota_task_group *group,
                                 rota_task_function *function, void *arg,
                                 intptr_t *result)
 {
-    return rota__task_group_create_task(group, function, arg, result, "?");
+    return rota__task_group_create_task(group, NULL, function, arg, result,
+                                        "?");
+}
+
+int rota_task_group_create_task_with(rota_task_group *group,
+                                     const rota_task_options *options,
+                                     rota_task_function *function, void *arg,
+                                     intptr_t *result)
+{
+    return rota__task_group_create_task(group, options, function, arg, result,
+                                        "?");
 }
 
 /* Waits for the children; the first cancellation meanwhile aborts them. */
@@ -208,10 +259,31 @@ intptr_t rota_task_group_end(rota_task_group *group, intptr_t result)
     settle_parent(group, &cancelled);
     group->parent = NULL;
     if (rota_is_error(result) && result != -ECANCELED)
-        note_error(group, result);
+        note_error(group, self, result);
     if (group->error != 0)
         return keep_cancelled(self, group->error);
     if (cancelled)
         return -ECANCELED;
     return result == -ECANCELED ? 0 : result;
+}
+
+/* The errors of the children come too late for anybody to be told. */
+void rota__task_group_leave(rota_task_group *group)
+{
+    struct rota__task *self = rota__current();
+    bool cancelled;
+
+    if (!group->parent || group->parent != self)
+        return;
+    rota__scope_closed(self, group, "the end of a block");
+    group->ending = true;
+    if (!group->aborting)
+        abort_group(group);
+    cancelled = join_children(group);
+    settle_parent(group, &cancelled);
+    group->parent = NULL;
+    if (group->error != 0 && group->room == 0)
+        report(self, group->error);
+    if (cancelled)
+        rota__cancel_next_wait(self);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scopes that a function left open: debug mode's notes
+ *
+ * A scope that was not ended is told of at the next wait, because its memory
+ * lies below the stack pointer by then; when another begins in its place; and
+ * at the latest when its task returns.
  */
 #include "task/task.h"
 
@@ -15,22 +19,6 @@ struct open_scope {
 static struct open_scope *innermost(struct rota__task *task)
 {
     return rota__container_of(task->scopes.prev, struct open_scope, link);
-}
-
-void rota__scope_opened(struct rota__task *task, const void *scope,
-                        const char *what, const char *where)
-{
-    struct open_scope *note;
-
-    if (rota__likely(!task->loop->debug))
-        return;
-    note = rota__alloc(sizeof *note);
-    if (!note)
-        return;
-    note->scope = scope;
-    note->what = what;
-    note->where = where;
-    rota__list_push(&task->scopes, &note->link);
 }
 
 /* None, if debug mode was off or memory had run out when it was opened. */
@@ -48,6 +36,40 @@ static struct open_scope *note_of(struct rota__task *task, const void *scope)
     return NULL;
 }
 
+static void stop_for(struct rota__task *task, const struct open_scope *note)
+{
+    rota__fatal("task %s: a function returned with a %s still open, begun at "
+                "%s; end it, or declare it with the macro that does",
+                rota__task_name(task), note->what, note->where);
+}
+
+void rota__scope_opened(struct rota__task *task, const void *scope,
+                        const char *what, const char *where)
+{
+    struct open_scope *note;
+
+    if (rota__likely(!task->loop->debug))
+        return;
+    if (note_of(task, scope))
+        stop_for(task, note_of(task, scope));
+    note = rota__alloc(sizeof *note);
+    if (!note)
+        return;
+    note->scope = scope;
+    note->what = what;
+    note->where = where;
+    rota__list_push(&task->scopes, &note->link);
+    task->attention |= ROTA__HAS_SCOPES;
+}
+
+static void forget(struct rota__task *task, struct open_scope *note)
+{
+    rota__list_remove(&note->link);
+    rota__free(note);
+    if (rota__list_empty(&task->scopes))
+        task->attention &= ~(unsigned)ROTA__HAS_SCOPES;
+}
+
 void rota__scope_closed(struct rota__task *task, const void *scope,
                         const char *function)
 {
@@ -62,8 +84,25 @@ void rota__scope_closed(struct rota__task *task, const void *scope,
         rota__fatal("%s: the %s of %s is still open; end the inner scope "
                     "first",
                     function, innermost(task)->what, innermost(task)->where);
-    rota__list_remove(&note->link);
-    rota__free(note);
+    forget(task, note);
+}
+
+/* A scope may also stand elsewhere: in static memory, or allocated. */
+static bool on_stack(const struct rota__task *task, const void *scope)
+{
+    const char *at = scope;
+
+    return at >= (const char *)task->stack->low && at < (const char *)task;
+}
+
+void rota__scopes_check_left(struct rota__task *task)
+{
+    const char *frame = __builtin_frame_address(0);
+    struct open_scope *note = innermost(task);
+
+    if (on_stack(task, frame) && on_stack(task, note->scope) &&
+        (const char *)note->scope < frame)
+        stop_for(task, note);
 }
 
 void rota__scopes_check(struct rota__task *task)
@@ -76,10 +115,6 @@ void rota__scopes_check(struct rota__task *task)
 
 void rota__scopes_forget(struct rota__task *task)
 {
-    while (!rota__list_empty(&task->scopes)) {
-        struct open_scope *note = innermost(task);
-
-        rota__list_remove(&note->link);
-        rota__free(note);
-    }
+    while (!rota__list_empty(&task->scopes))
+        forget(task, innermost(task));
 }

@@ -41,11 +41,25 @@ struct rota__task *rota__task_of(struct rota__handle *handle)
     return handle->run == resume ? task_of(handle) : NULL;
 }
 
-/* Where to go from a task that cannot go on: another task, or the loop. */
+static struct rota__context *back_to_creator(struct rota__tasks *tasks)
+{
+    struct rota__eager *eager = tasks->eager;
+
+    tasks->eager = eager->outer;
+    tasks->current = eager->creator;
+    return eager->context;
+}
+
+/*
+ * Where to go from a task that cannot go on: to who has begun it at once, to
+ * another task, or to the loop.
+ */
 static struct rota__context *next_context(rota_loop *loop)
 {
     struct rota__handle *next = rota__next_running(loop);
 
+    if (rota__unlikely(loop->tasks->eager != NULL))
+        return back_to_creator(loop->tasks);
     if (!next && !loop->debug && rota__turn_on(loop))
         next = rota__next_running(loop);
     if (!next || next->run != resume || rota__unlikely(loop->debug))
@@ -55,13 +69,67 @@ static struct rota__context *next_context(rota_loop *loop)
     return &task_of(next)->context;
 }
 
+/* The asker lets us go on only when somebody resumes us. */
+static void answer(struct rota__task *self)
+{
+    struct rota__question *question = self->loop->tasks->question;
+
+    self->attention &= ~(unsigned)ROTA__MUST_ANSWER;
+    question->ask(question);
+    rota__context_switch(&self->context, question->context);
+}
+
+static bool must_cancel(struct rota__task *self)
+{
+    while (self->attention & ROTA__MUST_ANSWER)
+        answer(self);
+    if (!(self->attention & ROTA__MUST_CANCEL))
+        return false;
+    self->attention &= ~(unsigned)ROTA__MUST_CANCEL;
+    return true;
+}
+
 static intptr_t woken(struct rota__task *self)
 {
-    if (rota__unlikely(self->must_cancel)) {
-        self->must_cancel = false;
+    if (rota__unlikely(self->attention != 0) && must_cancel(self))
         return -ECANCELED;
-    }
     return self->wake;
+}
+
+/* The context that is running now, to come back to. */
+static struct rota__context *here(struct rota__tasks *tasks)
+{
+    if (tasks->current)
+        return &tasks->current->context;
+    rota__context_adopt(&tasks->loop_context);
+    return &tasks->loop_context;
+}
+
+void rota__task_ask(struct rota__task *task, struct rota__question *question)
+{
+    struct rota__tasks *tasks = task->loop->tasks;
+
+    question->asker = tasks->current;
+    question->context = here(tasks);
+    tasks->question = question;
+    task->attention |= ROTA__MUST_ANSWER;
+    rota__context_switch(question->context, &task->context);
+}
+
+void rota__task_begin(struct rota__task *task)
+{
+    struct rota__tasks *tasks = task->loop->tasks;
+    struct rota__task *self = tasks->current;
+    struct rota__eager eager = {tasks->eager, self, here(tasks)};
+
+    rota__unready(&task->handle);
+    tasks->eager = &eager;
+    tasks->current = task;
+    rota__context_switch(eager.context, &task->context);
+    while (self && rota__unlikely(self->attention & ROTA__MUST_ANSWER))
+        answer(self);
+    if (tasks->zombie)
+        reap(tasks);
 }
 
 static bool cancel_wait(struct rota__task *task)
@@ -76,12 +144,20 @@ static bool cancel_wait(struct rota__task *task)
     return true;
 }
 
+static void before_wait(struct rota__task *self)
+{
+    if (self->attention & ROTA__HAS_SCOPES)
+        rota__scopes_check_left(self);
+    if (self->attention & ROTA__MUST_CANCEL && cancel_wait(self))
+        self->attention &= ~(unsigned)ROTA__MUST_CANCEL;
+}
+
 intptr_t rota__park(struct rota__task *self, struct rota__waiter *waiter)
 {
     waiter->task = self;
     self->waiting = waiter;
-    if (rota__unlikely(self->must_cancel) && cancel_wait(self))
-        self->must_cancel = false;
+    if (rota__unlikely(self->attention != 0))
+        before_wait(self);
     rota__context_switch(&self->context, next_context(self->loop));
     return woken(self);
 }
@@ -163,19 +239,19 @@ bool rota__task_cancel(struct rota__task *task)
         task->cancelling++;
     }
     if (!cancel_wait(task))
-        task->must_cancel = true;
+        task->attention |= ROTA__MUST_CANCEL;
     return true;
 }
 
 void rota__cancel_next_wait(struct rota__task *task)
 {
-    task->must_cancel = true;
+    task->attention |= ROTA__MUST_CANCEL;
 }
 
 int rota__task_uncancel(struct rota__task *task)
 {
     if (task->cancelling > 0 && --task->cancelling == 0)
-        task->must_cancel = false;
+        task->attention &= ~(unsigned)ROTA__MUST_CANCEL;
     return task->cancelling;
 }
 
@@ -239,7 +315,21 @@ static void tell(struct rota__task *task)
 /* A zombie must be reaped before anything else runs on this loop. */
 static struct rota__context *context_after(struct rota__tasks *tasks)
 {
-    return tasks->zombie ? &tasks->loop_context : next_context(tasks->loop);
+    if (tasks->zombie && !tasks->eager)
+        return &tasks->loop_context;
+    return next_context(tasks->loop);
+}
+
+/* Errors are easy to drop in C: debug mode tells of a lost cancellation. */
+static void check_swallowed(struct rota__task *self)
+{
+    if (!self->loop->debug || self->attention & ROTA__MUST_CANCEL ||
+        rota_is_error(self->result))
+        return;
+    rota__report("task %s (made at %s) was cancelled and returned %td; return "
+                 "-ECANCELED, or take the request back with "
+                 "rota_task_uncancel()",
+                 rota__task_name(self), self->where, self->result);
 }
 
 /* What every task runs. One that was cancelled before it began never does. */
@@ -248,14 +338,16 @@ static void task_main(void *arg)
     struct rota__task *self = arg;
 
     rota__context_arrive(&self->context);
-    if (rota__unlikely(self->must_cancel)) {
-        self->must_cancel = false;
+    self->begun = true;
+    if (rota__unlikely(self->attention != 0) && must_cancel(self)) {
         self->result = -ECANCELED;
     } else {
         self->result = self->function(self->arg);
     }
     if (rota__unlikely(!rota__list_empty(&self->scopes)))
         rota__scopes_check(self);
+    if (rota__unlikely(self->cancelling > 0))
+        check_swallowed(self);
     self->done = true;
     tell(self);
     rota__context_end(&self->context, context_after(self->loop->tasks));

@@ -23,10 +23,12 @@
 #include "base/base.h"
 #include "loop/loop.h"
 #include "os/context.h"
+#include "task/anchor.h"
 #include <rota/queue.h>
 #include <rota/scope.h>
 #include <rota/sync.h>
 #include <rota/task.h>
+#include <rota/wait.h>
 
 struct rota__waiter {
     struct rota__link link;
@@ -35,12 +37,15 @@ struct rota__waiter {
     bool (*cancel)(struct rota__waiter *waiter);
 };
 
-/* A shield that waits; the handle stands in the task's list until the end. */
+/* Looks on: the handle stands in the task's list until the end, then runs. */
 struct rota__borrower {
     struct rota__handle handle;
-    struct rota__waiter waiter;
-    intptr_t result;
+    intptr_t result; /* the task's */
 };
+
+/* Begins to look on; also a task that is done is heard of a turn later. */
+void rota__borrow(rota_task handle, struct rota__borrower *borrower,
+                  void (*run)(struct rota__handle *));
 
 /* How a task awaits another; to cancel it is to cancel the child. */
 struct rota__join {
@@ -60,7 +65,7 @@ struct rota__task {
     struct rota__owner *owner;    /* is told of the end; see owners below */
     struct rota__link siblings;   /* in the owner's list, if it has one */
     size_t index;                 /* the owner's: which child this is */
-    struct rota__link borrowers;  /* shields that wait for the end */
+    struct rota__link borrowers;  /* that look on until the end */
     struct rota__link *woken_in;  /* its place among the woken, or NULL */
     rota_task_function *function;
     void *arg;
@@ -71,10 +76,35 @@ struct rota__task {
     const char *where;
     struct rota__link scopes; /* open ones, in debug mode */
     int cancelling;
-    bool must_cancel;
+    unsigned attention; /* what it must do first when it is resumed */
+    bool begun;
     bool ending; /* cancelled by the shutdown */
     bool done;
     char name[32];
+};
+
+/* Bits of a task's attention. */
+enum {
+    ROTA__MUST_CANCEL = 1, /* its wait returns -ECANCELED */
+    ROTA__MUST_ANSWER = 2, /* somebody asks something on its stack */
+    ROTA__HAS_SCOPES = 4,  /* open ones, noted in debug mode */
+};
+
+/*
+ * Who has begun the running task at once, in the midst of its own step, and
+ * goes on as soon as that task parks or ends.
+ */
+struct rota__eager {
+    struct rota__eager *outer;
+    struct rota__task *creator; /* NULL: a callback */
+    struct rota__context *context;
+};
+
+/* What is run on the stack of a task that stands still. */
+struct rota__question {
+    void (*ask)(struct rota__question *question);
+    struct rota__task *asker;
+    struct rota__context *context;
 };
 
 struct rota__stack_class {
@@ -84,10 +114,13 @@ struct rota__stack_class {
 
 /* What a loop has once it has tasks. */
 struct rota__tasks {
+    const struct rota__anchor *anchor; /* tools know by it that we are one */
     rota_loop *loop;
     struct rota__task *current;
     struct rota__context loop_context;
     struct rota__task *zombie; /* a detached one that has just ended */
+    struct rota__eager *eager; /* innermost, or NULL */
+    struct rota__question *question;
     struct rota__task **slots;
     size_t slot_count;
     size_t slot_capacity;
@@ -99,6 +132,10 @@ struct rota__tasks {
     struct rota__tasks *next_known; /* of all loops that have tasks */
     struct rota__at_close at_close; /* then at_end: stacks outlive queues */
 };
+
+/* All there are in the process, for tasks.c and the anchor. */
+extern struct rota__tasks *rota__known_tasks
+    __attribute__((visibility("hidden")));
 
 /* The running task, or NULL. */
 static inline struct rota__task *rota__current(void)
@@ -183,6 +220,9 @@ extern struct rota__owner rota__detached;
 
 /* True for a handle of this very task. */
 bool rota__task_is(const struct rota__task *task, rota_task handle);
+/* 0, or the error for handles that cannot all be looked at. */
+int rota__tasks_check(const struct rota__task *self, const rota_task *tasks,
+                      size_t count, const char *function);
 /* What a handle stands for: 0, -ROTA_EAWAITED or -EINVAL. */
 int rota__task_find(rota_task handle, struct rota__task **out);
 /* The same for a caller that becomes its owner; none may have it yet. */
@@ -193,6 +233,13 @@ rota_task rota__task_handle(const struct rota__task *task);
 struct rota__task *rota__task_of(struct rota__handle *handle);
 /* Made up at the first call, if it was given none. */
 const char *rota__task_name(struct rota__task *task);
+/* Runs a new task at once, until it parks or ends. */
+void rota__task_begin(struct rota__task *task);
+/*
+ * Runs question->ask() on the stack of a task of the same loop that has begun,
+ * is not done, and stands still. It must not wait, nor use much of the stack.
+ */
+void rota__task_ask(struct rota__task *task, struct rota__question *question);
 /* Makes a new task one that can be resumed. */
 void rota__task_prepare(struct rota__task *task);
 /* Frees a task that is done. */
@@ -201,6 +248,9 @@ int rota__task_create(rota_loop *loop, struct rota__task **out,
                       const rota_task_options *options,
                       rota_task_function *function, void *arg,
                       const char *where);
+/* Whether a task that is made now is to begin at once. */
+bool rota__begins_eagerly(const rota_loop *loop,
+                          const rota_task_options *options);
 void rota__detach(struct rota__task *task);
 /* Cancels all tasks of a loop and turns it until they are done. */
 int rota__tasks_cancel_all(rota_loop *loop);
@@ -211,6 +261,9 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
                         const char *what, const char *where);
 void rota__scope_closed(struct rota__task *task, const void *scope,
                         const char *function);
+/* Stops if a function has returned and left one open; asked at each wait. */
+void rota__scopes_check_left(struct rota__task *task);
+/* Stops if one is open: the task has returned. */
 void rota__scopes_check(struct rota__task *task);
 void rota__scopes_forget(struct rota__task *task);
 

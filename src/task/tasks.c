@@ -20,19 +20,19 @@ static atomic_uint loops_with_tasks;
  * does not run there is this list, the one thing that loops share.
  */
 static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct rota__tasks *known;
+struct rota__tasks *rota__known_tasks;
 
 static void make_known(struct rota__tasks *tasks)
 {
     pthread_mutex_lock(&known_lock);
-    tasks->next_known = known;
-    known = tasks;
+    tasks->next_known = rota__known_tasks;
+    rota__known_tasks = tasks;
     pthread_mutex_unlock(&known_lock);
 }
 
 static void make_unknown(const struct rota__tasks *tasks)
 {
-    struct rota__tasks **at = &known;
+    struct rota__tasks **at = &rota__known_tasks;
 
     pthread_mutex_lock(&known_lock);
     while (*at != tasks)
@@ -47,7 +47,7 @@ static struct rota__tasks *tasks_of_idle_loop(uint32_t number)
     struct rota__tasks *tasks;
 
     pthread_mutex_lock(&known_lock);
-    tasks = known;
+    tasks = rota__known_tasks;
     while (tasks && tasks->number != number)
         tasks = tasks->next_known;
     if (tasks && rota_loop_is_running(tasks->loop))
@@ -117,6 +117,8 @@ static void leave_queues(struct rota__task *task)
 static void destroy(struct rota__task *task)
 {
     rota__scopes_forget(task);
+    while (rota__list_pop(&task->borrowers))
+        ;
     rota__unready(&task->handle);
     rota__task_release(task);
 }
@@ -175,6 +177,7 @@ int rota__tasks_make(rota_loop *loop)
     if (!tasks)
         return -ENOMEM;
     rota__signal_stack_ensure();
+    tasks->anchor = &rota__anchor;
     tasks->loop = loop;
     tasks->number = atomic_fetch_add(&loops_with_tasks, 1) + 1;
     rota__stack_pool_init(&tasks->pool, default_stack_size(loop));

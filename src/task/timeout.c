@@ -141,6 +141,12 @@ intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result)
     return result;
 }
 
+void rota__timeout_leave(rota_timeout *timeout)
+{
+    if (timeout->state <= EXPIRING)
+        (void)!rota_timeout_end(timeout, 0);
+}
+
 int rota_timeout_reschedule(rota_timeout *timeout, double when)
 {
     int err = check_mine(timeout, "rota_timeout_reschedule");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Back-traces: who called whom on the stack that this runs on
+ *
+ * By the tables that the compiler leaves for debuggers, so it works on any
+ * stack and through the frame of a signal, allocates nothing and takes no
+ * lock that a signal handler could find taken. It ends where a task begins:
+ * the tables say there that nobody called (see context.c).
+ */
+#define _GNU_SOURCE
+#include "os/os.h"
+#include <unwind.h>
+
+struct walk {
+    void **pcs;
+    size_t room;
+    size_t count;
+};
+
+/*
+ * A call returns behind itself. What a signal has interrupted stands before
+ * the next instruction instead: one more, and both are looked up by pc - 1.
+ */
+static _Unwind_Reason_Code take(struct _Unwind_Context *frame, void *arg)
+{
+    struct walk *walk = arg;
+    int interrupted = 0;
+    uintptr_t pc = _Unwind_GetIPInfo(frame, &interrupted);
+
+    if (walk->count == walk->room || pc == 0)
+        return _URC_END_OF_STACK;
+    walk->pcs[walk->count++] = (void *)(pc + (interrupted != 0));
+    return _URC_NO_REASON;
+}
+
+__attribute__((noinline)) size_t rota__backtrace(void **pcs, size_t room)
+{
+    struct walk walk = {pcs, room, 0};
+
+    _Unwind_Backtrace(take, &walk);
+    return walk.count;
+}
