@@ -22,6 +22,7 @@
 
 #include <rota/address.h>
 #include <rota/base.h>
+#include <rota/context.h>
 #include <rota/loop.h>
 #include <rota/future.h>
 #include <rota/scope.h>

@@ -14,6 +14,7 @@
 #define ROTA_LOOP_H
 
 #include <rota/base.h>
+#include <rota/context.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,6 +39,7 @@ typedef struct rota_handle {
     rota_callback *callback;
     void *arg;
     void *owner; /* its loop, or the future whose end it waits for */
+    struct rota__bindings *bindings; /* the context that it runs in */
     short state;
     short memory;
 } rota_handle;

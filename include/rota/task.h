@@ -38,6 +38,8 @@ typedef struct rota_task_options {
     size_t stack_size; /* bytes, rounded up to pages; 0: the loop's default */
     bool eager_start;  /* begins at once, inside the call, and until its first
                           wait; only on a running loop */
+    rota_context *context; /* to run in, which must outlive the task and may be
+                              shared; NULL: a copy of the maker's */
 } rota_task_options;
 
 #define ROTA__STRING(x) #x
@@ -75,8 +77,8 @@ int rota_create_task(rota_task *task, rota_task_function *function,
                      void *arg) ROTA_MUST_USE;
 
 /*
- * The same with options: a name, a stack size, an eager start.
- * asyncio: create_task(name=, eager_start=).
+ * The same with options: a name, a stack size, an eager start, a context.
+ * asyncio: create_task(name=, eager_start=, context=).
  */
 int rota_create_task_with(rota_task *task, const rota_task_options *options,
                           rota_task_function *function,
@@ -177,6 +179,12 @@ bool rota_task_done(rota_task task);
 const char *rota_task_get_name(rota_task task);
 /* Copied, up to 31 bytes. 0, -EINVAL without a name, or -ROTA_EAWAITED. */
 int rota_task_set_name(rota_task task, const char *name);
+
+/*
+ * A copy of the task's context; free it with rota_context_free(). 0, -ENOMEM,
+ * or -ROTA_EAWAITED.  asyncio: Task.get_context().
+ */
+int rota_task_copy_context(rota_task task, rota_context **context);
 
 /* The running task; id 0 in a callback or without a loop. */
 rota_task rota_current_task(void);

@@ -180,6 +180,7 @@ void rota__handle_run_future(struct rota__handle *base)
     void *arg = handle->arg;
 
     rota__future_unschedule(handle);
+    rota__handle_enter(handle, future->loop);
     rota__handle_finish(handle);
     callback(future, arg);
 }

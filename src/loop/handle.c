@@ -23,11 +23,36 @@ static rota_handle *handle_of(struct rota__handle *base)
     return rota__container_of(base, rota_handle, base);
 }
 
+static rota_loop *loop_of(const rota_handle *handle)
+{
+    if (handle->base.run == rota__handle_run_future)
+        return ((const rota_future *)handle->owner)->loop;
+    return handle->owner;
+}
+
+/* The callback that is about to run takes the handle's context over. */
+void rota__handle_enter(rota_handle *handle, rota_loop *loop)
+{
+    if (rota__likely(!handle->bindings))
+        return;
+    rota__context_lend(loop, handle->bindings);
+    handle->bindings = NULL;
+}
+
+static void leave(rota_handle *handle)
+{
+    if (rota__likely(!handle->bindings))
+        return;
+    rota__bindings_unref(handle->bindings);
+    handle->bindings = NULL;
+}
+
 static void run_kept(struct rota__handle *base)
 {
     rota_handle *handle = handle_of(base);
 
     handle->state = ROTA__DONE;
+    rota__handle_enter(handle, handle->owner);
     handle->callback(handle->arg);
 }
 
@@ -38,6 +63,7 @@ static void run_lent(struct rota__handle *base)
     void *arg = handle->arg;
     rota_loop *loop = handle->owner;
 
+    rota__handle_enter(handle, loop);
     rota__list_push(&loop->free_handles, &base->link);
     callback(arg);
 }
@@ -48,6 +74,7 @@ static void run_other(struct rota__handle *base)
     rota_callback *callback = handle->callback;
     void *arg = handle->arg;
 
+    rota__handle_enter(handle, loop_of(handle));
     rota__handle_finish(handle);
     callback(arg);
 }
@@ -70,13 +97,6 @@ static rota_timer_handle *timer_handle_of(rota_handle *handle)
     return rota__container_of(handle, rota_timer_handle, handle);
 }
 
-static rota_loop *loop_of(const rota_handle *handle)
-{
-    if (handle->base.run == rota__handle_run_future)
-        return ((const rota_future *)handle->owner)->loop;
-    return handle->owner;
-}
-
 void rota__handle_finish(rota_handle *handle)
 {
     rota_loop *loop = loop_of(handle);
@@ -94,6 +114,7 @@ void rota__handle_drop(rota_handle *handle)
 {
     bool kept = handle->memory == KEPT;
 
+    leave(handle);
     rota__list_init(&handle->base.link);
     rota__handle_finish(handle); /* may free it */
     if (kept)
@@ -108,6 +129,7 @@ static void fill(rota_handle *handle, rota_loop *loop, rota_callback *callback,
     handle->arg = arg;
     handle->owner = loop;
     handle->state = ROTA__PENDING;
+    handle->bindings = rota__bindings_capture();
 }
 
 static rota_handle *lend(rota_loop *loop)
@@ -219,8 +241,10 @@ static int call_when(rota_loop *loop, rota_timer_handle *handle, int64_t when,
     fill(&handle->handle, loop, callback, arg, kept ? run_kept : run_other);
     handle->handle.memory = kept ? KEPT : LENT_TIMER;
     err = rota__timer_arm(loop, timer, when);
-    if (rota__unlikely(err < 0))
+    if (rota__unlikely(err < 0)) {
+        leave(&handle->handle);
         rota__handle_finish(&handle->handle);
+    }
     return err;
 }
 
@@ -295,6 +319,7 @@ void rota_handle_cancel(rota_handle *handle)
     unlink_handle(handle);
     if (handle->base.run == rota__handle_run_future)
         rota__future_unschedule(handle);
+    leave(handle);
     handle->state = ROTA__CANCELLED;
 }
 
@@ -309,6 +334,7 @@ void rota_timer_handle_cancel(rota_timer_handle *handle)
         return;
     rota__check_thread(handle->handle.owner, "rota_timer_handle_cancel");
     rota__timer_cancel(handle->handle.owner, timer_of(handle));
+    leave(&handle->handle);
     handle->handle.state = ROTA__CANCELLED;
 }
 

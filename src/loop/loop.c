@@ -51,6 +51,7 @@ static void init_lists(rota_loop *loop)
     rota__list_init(&loop->at_close);
     rota__list_init(&loop->at_end);
     rota__heap_init(&loop->timers);
+    rota__actor_init(&loop->callbacks);
 }
 
 /* A wake-up only ends the wait: each signal is an edge of its own. */

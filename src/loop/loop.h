@@ -20,6 +20,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include <rota/context.h>
 #include <rota/debug.h>
 #include <rota/future.h>
 #include <rota/loop.h>
@@ -45,6 +46,20 @@ struct rota__wait_hooks {
     void (*before)(void *arg);
     void (*after)(void *arg);
     void *arg;
+};
+
+/*
+ * Contexts. An actor is whoever runs: a task, a loop's callbacks, a thread
+ * without a loop. Bindings are shared and counted.
+ */
+struct rota_context {
+    struct rota__bindings *bindings; /* NULL: no variable is set */
+    bool entered;
+};
+
+struct rota__actor {
+    rota_context *context; /* in force: its own, or one that it entered */
+    rota_context own;
 };
 
 struct rota_loop {
@@ -82,6 +97,9 @@ struct rota_loop {
     int64_t slow_callback; /* ns */
     bool (*describe)(struct rota__handle *handle, char *out, size_t size);
     void (*drop)(struct rota__handle *handle);
+    /* The task layer's: the task that runs, or NULL. */
+    struct rota__actor *(*running_actor)(rota_loop *loop);
+    struct rota__actor callbacks;
 
     struct rota__pool *pool;    /* of threads; made on demand */
     struct rota__tasks *tasks;  /* the task layer's; made on demand */
@@ -218,6 +236,8 @@ rota_handle *rota__handle_prepare(rota_loop *loop, rota_handle *handle,
                                   rota_callback *callback, void *arg,
                                   void (*run)(struct rota__handle *));
 void rota__handle_finish(rota_handle *handle);
+/* Lets its callback, which comes next, run in its context. */
+void rota__handle_enter(rota_handle *handle, rota_loop *loop);
 /* Ends one that will not run. */
 void rota__handle_drop(rota_handle *handle);
 /* Runs a future's callback. */
@@ -228,6 +248,28 @@ void rota__future_unschedule(const rota_handle *handle);
 const void *rota__handle_function(struct rota__handle *handle);
 /* Handles that the loop lends to callers that keep none. */
 void rota__handles_free(rota_loop *loop);
+
+/* Contexts */
+extern atomic_bool rota__contexts_used; /* since a first variable was set */
+void rota__actor_init(struct rota__actor *actor);
+void rota__actor_fini(struct rota__actor *actor);
+struct rota__bindings *rota__bindings_ref(struct rota__bindings *bindings);
+void rota__bindings_unref(struct rota__bindings *bindings);
+/* A context of its own with these, of which it takes a reference. */
+int rota__context_new(rota_context **out, struct rota__bindings *bindings);
+struct rota__bindings *rota__bindings_capture_used(void);
+
+/* What is in force now: a reference, or NULL. */
+static inline struct rota__bindings *rota__bindings_capture(void)
+{
+    if (rota__likely(
+            !atomic_load_explicit(&rota__contexts_used, memory_order_relaxed)))
+        return NULL;
+    return rota__bindings_capture_used();
+}
+
+/* For the callback that runs now, until it returns; takes the reference. */
+void rota__context_lend(rota_loop *loop, struct rota__bindings *bindings);
 
 /* add_reader's own; called by close. */
 void rota__readers_close(rota_loop *loop);

@@ -194,6 +194,8 @@ void rota__turn_run(rota_loop *loop)
             run_timed(loop, handle);
         else
             handle->run(handle);
+        if (rota__unlikely(loop->callbacks.own.bindings != NULL))
+            rota__context_lend(loop, NULL);
     }
 }
 

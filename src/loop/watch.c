@@ -12,6 +12,8 @@ struct direction {
     struct rota__handle handle;
     rota_callback *callback; /* NULL: not asked for */
     void *arg;
+    rota_loop *loop;
+    struct rota__bindings *bindings;
 };
 
 struct fd_watch {
@@ -27,6 +29,9 @@ static void run_direction(struct rota__handle *handle)
     struct direction *direction =
         rota__container_of(handle, struct direction, handle);
 
+    if (direction->bindings)
+        rota__context_lend(direction->loop,
+                           rota__bindings_ref(direction->bindings));
     direction->callback(direction->arg);
 }
 
@@ -47,8 +52,9 @@ static void fd_ready(struct rota__watch *watch, unsigned events)
         queue(self->loop, &self->writer);
 }
 
-static void init_direction(struct direction *direction)
+static void init_direction(struct direction *direction, rota_loop *loop)
 {
+    direction->loop = loop;
     rota__list_init(&direction->handle.link);
     direction->handle.run = run_direction;
 }
@@ -75,8 +81,8 @@ static int find_or_make(rota_loop *loop, int fd, struct fd_watch **out)
         self->loop = loop;
         self->watch.fd = fd;
         self->watch.ready = fd_ready;
-        init_direction(&self->reader);
-        init_direction(&self->writer);
+        init_direction(&self->reader, loop);
+        init_direction(&self->writer, loop);
         rota__list_push(&loop->reader_watches, &self->link);
     }
     *out = self;
@@ -100,6 +106,8 @@ static void free_watch(struct fd_watch *self)
     rota__list_remove(&self->writer.handle.link);
     rota__poller_remove(&self->loop->poller, &self->watch);
     rota__list_remove(&self->link);
+    rota__bindings_unref(self->reader.bindings);
+    rota__bindings_unref(self->writer.bindings);
     rota__free(self);
 }
 
@@ -145,10 +153,15 @@ static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
     direction->callback = callback;
     direction->arg = arg;
     rota__unready(&direction->handle);
+    direction->bindings = rota__bindings_capture();
     err = settle(self);
     if (err < 0 && find(loop, fd) == self) {
         direction->callback = before.callback;
         direction->arg = before.arg;
+        rota__bindings_unref(direction->bindings);
+        direction->bindings = before.bindings;
+    } else {
+        rota__bindings_unref(before.bindings);
     }
     return err;
 }
@@ -167,6 +180,8 @@ static int take(rota_loop *loop, int fd, bool writer, const char *function)
     direction = side(self, writer);
     direction->callback = NULL;
     rota__unready(&direction->handle);
+    rota__bindings_unref(direction->bindings);
+    direction->bindings = NULL;
     err = settle(self);
     return err < 0 ? err : 1;
 }

@@ -19,8 +19,9 @@ struct rota_server {
     struct rota__owner owner;
     rota_client_connected *client;
     void *arg;
-    struct rota__link clients; /* their tasks */
-    struct rota__link waiters; /* for the close, or for the last client */
+    struct rota__bindings *bindings; /* the context of the clients */
+    struct rota__link clients;       /* their tasks */
+    struct rota__link waiters;       /* for the close, or for the last client */
     struct rota__at_close at_close;
     size_t port_count;
     struct port *ports;
@@ -35,6 +36,7 @@ static void release_if_over(rota_server *server)
         !rota__list_empty(&server->clients))
         return;
     rota__at_close_remove(&server->at_close);
+    rota__bindings_unref(server->bindings);
     rota__free(server->ports);
     rota__free(server);
 }
@@ -84,6 +86,8 @@ static int start_client(rota_server *server, rota_stream *stream)
 
     if (err < 0)
         return err;
+    rota__bindings_unref(task->actor.own.bindings);
+    task->actor.own.bindings = rota__bindings_ref(server->bindings);
     task->owner = &server->owner;
     rota__list_push(&server->clients, &task->siblings);
     return 0;
@@ -214,6 +218,7 @@ static rota_server *make_server(rota_loop *loop, size_t ports,
     server->owner.child_done = client_done;
     server->client = client;
     server->arg = arg;
+    server->bindings = rota__bindings_capture();
     rota__list_init(&server->clients);
     rota__list_init(&server->waiters);
     rota__at_close_add(loop, &server->at_close, loop_closes);

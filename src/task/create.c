@@ -84,6 +84,8 @@ static struct rota__task *init(struct rota__tasks *tasks,
     struct rota__task *task = place(stack);
 
     task->loop = tasks->loop;
+    rota__actor_init(&task->actor);
+    task->actor.own.bindings = rota__bindings_capture();
     task->waiting = NULL;
     task->wake = 0;
     task->owner = NULL;
@@ -122,6 +124,8 @@ int rota__task_create(rota_loop *loop, struct rota__task **out,
     task->function = function;
     task->arg = arg;
     task->where = where;
+    if (options && options->context)
+        task->actor.context = options->context;
     set_name(task, options ? options->name : NULL);
     rota__task_prepare(task);
     rota__ready(loop, &task->handle);
@@ -132,6 +136,8 @@ int rota__task_create(rota_loop *loop, struct rota__task **out,
 void rota__task_release(struct rota__task *task)
 {
     task->id = 0;
+    if (rota__unlikely(task->actor.own.bindings != NULL))
+        rota__actor_fini(&task->actor);
     rota__context_fini(&task->context);
     rota__stack_put(task->pool, task->stack);
 }

@@ -60,6 +60,7 @@ struct rota__task {
     struct rota__handle handle; /* resumes it */
     struct rota__context context;
     rota_loop *loop;
+    struct rota__actor actor;     /* its context variables */
     struct rota__waiter *waiting; /* parked on it; else NULL */
     intptr_t wake;                /* what the park returns */
     struct rota__owner *owner;    /* is told of the end; see owners below */

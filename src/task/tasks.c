@@ -144,6 +144,7 @@ static void free_tasks(struct rota__at_close *at_close)
         class = next;
     }
     tasks->loop->tasks = NULL;
+    tasks->loop->running_actor = NULL;
     rota__free(tasks->slots);
     rota__free(tasks);
 }
@@ -170,6 +171,13 @@ static size_t default_stack_size(const rota_loop *loop)
     return size < rota__stack_minimum() ? rota__stack_minimum() : size;
 }
 
+static struct rota__actor *running_actor(rota_loop *loop)
+{
+    struct rota__task *task = loop->tasks->current;
+
+    return task ? &task->actor : NULL;
+}
+
 int rota__tasks_make(rota_loop *loop)
 {
     struct rota__tasks *tasks = rota__zalloc(sizeof *tasks);
@@ -185,6 +193,7 @@ int rota__tasks_make(rota_loop *loop)
     rota__overflow_watch_begin(describe_fault);
     rota__at_close_add(loop, &tasks->at_close, close_tasks);
     loop->describe = describe_task;
+    loop->running_actor = running_actor;
     loop->tasks = tasks;
     make_known(tasks);
     return 0;
@@ -324,6 +333,15 @@ int rota_task_set_name(rota_task handle, const char *name)
         return -EINVAL;
     snprintf(task->name, sizeof task->name, "%s", name);
     return 0;
+}
+
+int rota_task_copy_context(rota_task handle, rota_context **context)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    return err < 0 ? err
+                   : rota__context_new(context, task->actor.context->bindings);
 }
 
 static bool describe_task(struct rota__handle *handle, char *out, size_t size)
