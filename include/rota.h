@@ -27,6 +27,8 @@
 #include <rota/future.h>
 #include <rota/scope.h>
 #include <rota/task.h>
+#include <rota/run.h>
+#include <rota/concurrent.h>
 #include <rota/sync.h>
 #include <rota/wait.h>
 #include <rota/queue.h>

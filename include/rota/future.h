@@ -22,6 +22,9 @@ typedef struct rota_future {
     unsigned scheduled; /* callbacks in the ready queue */
     short state;
     bool retrieved;
+    struct rota__handle posted; /* from another thread */
+    intptr_t posted_result;
+    int posted_state;
 } rota_future;
 
 /* A callback for a future that is done. */
@@ -44,6 +47,15 @@ void rota_future_fini(rota_future *future);
  */
 int rota_future_set_result(rota_future *future, intptr_t result);
 int rota_future_set_exception(rota_future *future, int error);
+
+/*
+ * The same from any thread: the loop does it in its next turn, unless the
+ * future is done by then. The future and its loop must live that long.
+ * Errors besides: -ROTA_ESTATE also if a thread has done so already;
+ * -ROTA_ECLOSED.  asyncio: call_soon_threadsafe(future.set_result, result).
+ */
+int rota_future_set_result_threadsafe(rota_future *future, intptr_t result);
+int rota_future_set_exception_threadsafe(rota_future *future, int error);
 
 /* Cancels a pending future; false if it was done. asyncio: cancel(). */
 bool rota_future_cancel(rota_future *future);

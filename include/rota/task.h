@@ -47,28 +47,6 @@ typedef struct rota_task_options {
 #define ROTA__HERE __FILE__ ":" ROTA__LINE(__LINE__)
 
 /*
- * Makes a loop, runs function(arg) as its main task, and returns what that
- * returns. Then every task that is left is cancelled and waited for, and the
- * loop is closed; a task that is made meanwhile is destroyed with a report.
- * Errors besides: those of rota_new_event_loop(); -ROTA_ERUNNING if a loop runs
- * on this thread.  asyncio: run().
- */
-intptr_t rota_run(rota_task_function *function, void *arg);
-
-/* The same with options for the loop. */
-intptr_t rota_run_with(const rota_loop_options *options,
-                       rota_task_function *function, void *arg);
-
-/*
- * Runs function(arg) as a task on a loop that does not run, until it is done.
- * Other tasks stay as they are. Errors besides: -ROTA_ESTOPPED,
- * -ROTA_ERUNNING, -ROTA_ECLOSED, -ENOMEM.
- * asyncio: loop.run_until_complete().
- */
-intptr_t rota_loop_run_until_complete(rota_loop *loop,
-                                      rota_task_function *function, void *arg);
-
-/*
  * Makes a task on the running loop; it begins in the next turn. From tasks
  * and callbacks. Errors: -ROTA_ENOLOOP, -EINVAL, -ENOMEM (no stack to be
  * had).  asyncio: create_task().

@@ -23,6 +23,8 @@ void rota_future_init(rota_future *future, rota_loop *loop)
     future->state = PENDING;
     future->scheduled = 0;
     future->retrieved = false;
+    future->posted_state = PENDING;
+    rota__list_init(&future->posted.link);
     rota__list_init(&future->callbacks);
 }
 
@@ -94,9 +96,20 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list)
     }
 }
 
+/* What another thread has sent may still be on its way. */
+static void withdraw(rota_future *future)
+{
+    if (rota__likely(__atomic_load_n(&future->posted_state, __ATOMIC_ACQUIRE) ==
+                     PENDING))
+        return;
+    rota__take_from_threads(future->loop);
+    rota__unready(&future->posted);
+}
+
 void rota_future_fini(rota_future *future)
 {
     rota__check_thread(future->loop, "rota_future_fini");
+    withdraw(future);
     if (future->state == PENDING) {
         unlink_callbacks(future, &future->callbacks);
         finish(future, CANCELLED, -ECANCELED);
@@ -132,6 +145,40 @@ int rota_future_set_exception(rota_future *future, int error)
         return -ROTA_ESTATE;
     finish(future, ERROR, error);
     return 0;
+}
+
+static void deliver(struct rota__handle *handle)
+{
+    rota_future *future = rota__container_of(handle, rota_future, posted);
+
+    if (future->state == PENDING)
+        finish(future, (short)future->posted_state, future->posted_result);
+}
+
+/* The first thread that comes has the say. */
+static int post(rota_future *future, int state, intptr_t result)
+{
+    int nobody = PENDING;
+
+    if (future->loop->closed)
+        return -ROTA_ECLOSED;
+    if (!__atomic_compare_exchange_n(&future->posted_state, &nobody, state,
+                                     false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return -ROTA_ESTATE;
+    future->posted_result = result;
+    future->posted.run = deliver;
+    rota__post(future->loop, &future->posted);
+    return 0;
+}
+
+int rota_future_set_result_threadsafe(rota_future *future, intptr_t result)
+{
+    return post(future, RESULT, result);
+}
+
+int rota_future_set_exception_threadsafe(rota_future *future, int error)
+{
+    return rota_is_error(error) ? post(future, ERROR, error) : -EINVAL;
 }
 
 bool rota_future_cancel(rota_future *future)

@@ -359,7 +359,7 @@ static void drop_list(rota_loop *loop, struct rota__link *list)
 
         if (is_public(base))
             rota__handle_drop(handle_of(base));
-        else if (loop->drop)
+        else if (!rota__message_drop(base) && loop->drop)
             loop->drop(base);
     }
 }

@@ -136,6 +136,19 @@ static inline struct rota__handle *rota__next_running(const rota_loop *loop)
 
 /* From any thread: the handle joins the ready queue of the loop. */
 void rota__post(rota_loop *loop, struct rota__handle *handle);
+/*
+ * From any thread: something for the loop that must not get lost. deliver()
+ * runs in a turn, or, with `dropped`, when the loop closes first.
+ */
+struct rota__message {
+    struct rota__handle handle;
+    void (*deliver)(struct rota__message *message, bool dropped);
+};
+
+void rota__send(rota_loop *loop, struct rota__message *message,
+                void (*deliver)(struct rota__message *message, bool dropped));
+/* Tells a message that it was dropped; false for any other handle. */
+bool rota__message_drop(struct rota__handle *handle);
 /* Brings what other threads have posted into the ready queue. */
 void rota__take_from_threads(rota_loop *loop);
 /* Makes a loop that sleeps come back, from any thread. */

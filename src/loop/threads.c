@@ -66,3 +66,29 @@ void rota__take_from_threads(rota_loop *loop)
         oldest = next;
     }
 }
+
+static struct rota__message *message_of(struct rota__handle *handle)
+{
+    return rota__container_of(handle, struct rota__message, handle);
+}
+
+static void run_message(struct rota__handle *handle)
+{
+    message_of(handle)->deliver(message_of(handle), false);
+}
+
+void rota__send(rota_loop *loop, struct rota__message *message,
+                void (*deliver)(struct rota__message *message, bool dropped))
+{
+    message->handle.run = run_message;
+    message->deliver = deliver;
+    rota__post(loop, &message->handle);
+}
+
+bool rota__message_drop(struct rota__handle *handle)
+{
+    if (handle->run != run_message)
+        return false;
+    message_of(handle)->deliver(message_of(handle), true);
+    return true;
+}

@@ -15,6 +15,7 @@ struct walk {
     void **pcs;
     size_t room;
     size_t count;
+    bool skipping; /* down to what a signal has interrupted */
 };
 
 /*
@@ -27,6 +28,10 @@ static _Unwind_Reason_Code take(struct _Unwind_Context *frame, void *arg)
     int interrupted = 0;
     uintptr_t pc = _Unwind_GetIPInfo(frame, &interrupted);
 
+    if (interrupted && walk->skipping) {
+        walk->skipping = false;
+        walk->count = 0;
+    }
     if (walk->count == walk->room || pc == 0)
         return _URC_END_OF_STACK;
     walk->pcs[walk->count++] = (void *)(pc + (interrupted != 0));
@@ -35,7 +40,16 @@ static _Unwind_Reason_Code take(struct _Unwind_Context *frame, void *arg)
 
 __attribute__((noinline)) size_t rota__backtrace(void **pcs, size_t room)
 {
-    struct walk walk = {pcs, room, 0};
+    struct walk walk = {pcs, room, 0, false};
+
+    _Unwind_Backtrace(take, &walk);
+    return walk.count;
+}
+
+/* The whole trace, where the tables do not tell which frame is the signal's. */
+size_t rota__backtrace_interrupted(void **pcs, size_t room)
+{
+    struct walk walk = {pcs, room, 0, true};
 
     _Unwind_Backtrace(take, &walk);
     return walk.count;

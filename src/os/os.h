@@ -202,6 +202,8 @@ int rota__wake_open(struct rota__wake *wake);
 void rota__wake_close(struct rota__wake *wake);
 void rota__wake_signal(const struct rota__wake *wake);
 void rota__wake_drain(const struct rota__wake *wake);
+/* Blocks a thread of its own until a signal, `timeout` ns or for ever. */
+void rota__wake_wait(const struct rota__wake *wake, int64_t timeout);
 
 /*
  * Stacks: slabs of equal slots, a guard page below each, handed out and
@@ -264,6 +266,11 @@ void rota__signal_stack_ensure(void);
 
 /* Threads: thin, returning -errno. */
 int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+/* A condition variable on the clock of rota__clock_now(). */
+int rota__cond_init(pthread_cond_t *cond);
+/* Waits for a signal, or until `deadline` (ROTA__FOREVER): false then. */
+bool rota__cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                     int64_t deadline);
 /* The same thread always has the same value, two live ones never. */
 uintptr_t rota__thread_self(void);
 /*
@@ -274,6 +281,8 @@ uintptr_t rota__thread_self(void);
  * ends with its entry. Allocates nothing.
  */
 size_t rota__backtrace(void **pcs, size_t room);
+/* The same in a signal handler, without the handler's own part. */
+size_t rota__backtrace_interrupted(void **pcs, size_t room);
 
 /*
  * What messages call a function, static ones too: its name, or "at", file and
@@ -283,6 +292,23 @@ size_t rota__backtrace(void **pcs, size_t room);
 void rota__name_function(const void *function, char *out, size_t size);
 /* The same for a return address: "name+0x1f (program)". */
 void rota__name_address(const void *pc, char *out, size_t size);
+
+/*
+ * Halts: makes another thread, which must live, stand still in a handler of
+ * SIGURG. look() runs in the calling thread meanwhile, and must not allocate,
+ * print or name an address: the one that stands may hold the locks for that.
+ * False if the thread did not answer within a second (it blocks the signal,
+ * or hangs in the kernel); then look() was not called. Between begin and end.
+ */
+struct rota__halt {
+    void (*look)(struct rota__halt *halt);
+    size_t count; /* of the thread's calls, as in rota__backtrace() */
+    void *pcs[64];
+};
+
+void rota__halt_begin(void);
+void rota__halt_end(void);
+bool rota__halt(pthread_t thread, struct rota__halt *halt);
 
 /* fds and sockets: results as in the system call, or -errno. */
 int rota__fd_close(int fd);

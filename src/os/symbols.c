@@ -324,7 +324,7 @@ void rota__name_address(const void *pc, char *out, size_t size)
     const char *base;
 
     pthread_mutex_lock(&lock);
-    symbol = look_up((const char *)pc - 1);
+    symbol = look_up((const void *)((uintptr_t)pc - 1));
     base = strrchr(symbol->file, '/');
     if (symbol->name[0])
         snprintf(out, size, "%s+0x%zx (%s)", symbol->name, symbol->offset + 1,

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 #include <signal.h>
+#include <time.h>
 
 static _Thread_local char identity;
 
@@ -24,4 +25,61 @@ int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -err;
+}
+
+#if defined(__APPLE__)
+
+int rota__cond_init(pthread_cond_t *cond)
+{
+    return -pthread_cond_init(cond, NULL);
+}
+
+static int wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
+                      int64_t deadline)
+{
+    int64_t left = deadline - rota__clock_now();
+    struct timespec time = {0};
+
+    if (left > 0) {
+        time.tv_sec = (time_t)(left / ROTA__SECOND);
+        time.tv_nsec = (long)(left % ROTA__SECOND);
+    }
+    return pthread_cond_timedwait_relative_np(cond, lock, &time);
+}
+
+#else
+
+int rota__cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    int err;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    err = pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return -err;
+}
+
+static int wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
+                      int64_t deadline)
+{
+    struct timespec time = {
+        .tv_sec = (time_t)(deadline / ROTA__SECOND),
+        .tv_nsec = (long)(deadline % ROTA__SECOND),
+    };
+
+    return pthread_cond_timedwait(cond, lock, &time);
+}
+
+#endif
+
+bool rota__cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                     int64_t deadline)
+{
+    if (deadline < 0)
+        deadline = 0;
+    if (deadline == ROTA__FOREVER)
+        return pthread_cond_wait(cond, lock) == 0;
+    return wait_until(cond, lock, deadline) != ETIMEDOUT;
 }

@@ -4,6 +4,8 @@
  */
 #include "os/os.h"
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -67,4 +69,22 @@ void rota__wake_drain(const struct rota__wake *wake)
 
     while (read(wake->read_fd, buf, sizeof buf) == (ssize_t)sizeof buf)
         ;
+}
+
+static int milliseconds(int64_t ns)
+{
+    int64_t ms = (ns - 1) / 1000000 + 1;
+
+    if (ns == ROTA__FOREVER)
+        return -1;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* May come back early. */
+void rota__wake_wait(const struct rota__wake *wake, int64_t timeout)
+{
+    struct pollfd fd = {.fd = wake->read_fd, .events = POLLIN};
+
+    if (timeout > 0 && poll(&fd, 1, milliseconds(timeout)) > 0)
+        rota__wake_drain(wake);
 }

@@ -3,6 +3,7 @@
  * Running a main task: rota_run and run_until_complete
  */
 #include "task/task.h"
+#include <rota/run.h>
 
 struct runner {
     struct rota__owner owner;
@@ -28,6 +29,7 @@ static void stop_loop(struct rota__handle *handle)
 }
 
 static intptr_t run_until_complete(rota_loop *loop,
+                                   const rota_task_options *options,
                                    rota_task_function *function, void *arg)
 {
     struct runner runner = {
@@ -37,7 +39,7 @@ static intptr_t run_until_complete(rota_loop *loop,
     };
     struct rota__task *task;
     rota_task handle;
-    int err = rota__task_create(loop, &task, NULL, function, arg, "its run");
+    int err = rota__task_create(loop, &task, options, function, arg, "its run");
 
     if (err < 0)
         return err;
@@ -76,7 +78,7 @@ intptr_t rota_loop_run_until_complete(rota_loop *loop,
 
     if (err == 0 && !function)
         err = -EINVAL;
-    return err < 0 ? err : run_until_complete(loop, function, arg);
+    return err < 0 ? err : run_until_complete(loop, NULL, function, arg);
 }
 
 /* They keep their owners: their makers' cleanup may still await them. */
@@ -119,7 +121,7 @@ intptr_t rota_run_with(const rota_loop_options *options,
         err = rota_new_event_loop(&loop, options);
     if (err != 0)
         return err;
-    result = run_until_complete(loop, function, arg);
+    result = run_until_complete(loop, NULL, function, arg);
     err = rota__tasks_cancel_all(loop);
     rota_loop_free(loop);
     return rota_is_error(err) && !rota_is_error(result) ? err : result;
@@ -128,4 +130,54 @@ intptr_t rota_run_with(const rota_loop_options *options,
 intptr_t rota_run(rota_task_function *function, void *arg)
 {
     return rota_run_with(NULL, function, arg);
+}
+
+int rota_runner_open(rota_runner *runner, const rota_loop_options *options)
+{
+    int err = rota_new_event_loop(&runner->loop, options);
+
+    if (err < 0)
+        return err;
+    err = rota_copy_context(&runner->context);
+    if (err < 0)
+        rota_loop_free(runner->loop);
+    return err;
+}
+
+intptr_t rota_runner_run(rota_runner *runner, rota_task_function *function,
+                         void *arg)
+{
+    rota_task_options options = {.context = runner->context};
+    int err = runner->loop ? check_run(runner->loop, "rota_runner_run")
+                           : -ROTA_ECLOSED;
+
+    if (err == 0 && !function)
+        err = -EINVAL;
+    if (err < 0)
+        return err;
+    return run_until_complete(runner->loop, &options, function, arg);
+}
+
+rota_loop *rota_runner_get_loop(const rota_runner *runner)
+{
+    return runner->loop;
+}
+
+int rota_runner_close(rota_runner *runner)
+{
+    int err;
+
+    if (!runner->loop)
+        return 0;
+    if (!runner->loop->closed) {
+        err = check_run(runner->loop, "rota_runner_close");
+        if (err == 0)
+            err = rota__tasks_cancel_all(runner->loop);
+        if (err < 0)
+            return err;
+    }
+    rota_loop_free(runner->loop);
+    rota_context_free(runner->context);
+    *runner = (rota_runner){NULL, NULL};
+    return 0;
 }

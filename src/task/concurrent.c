@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks for other threads
+ *
+ *     a thread --begin--> inbox --turn--> a task --its end--> result, told
+ *              --cancel-> inbox --turn--> cancels the task
+ *
+ * The future belongs to whoever holds a reference: the thread that asked, and
+ * the loop until the task is done. A message on its way to the loop holds one
+ * as well, and hears of it when the loop closes first.
+ */
+#include "task/task.h"
+#include <rota/concurrent.h>
+#include <math.h>
+
+struct cancel_message {
+    struct rota__message message;
+    rota_concurrent_future *future;
+};
+
+struct rota_concurrent_future {
+    struct rota__message begin;
+    struct cancel_message cancel;
+    struct rota__owner owner;
+    struct rota__at_close at_close;
+    struct rota__bindings *bindings;
+    rota_loop *loop;
+    struct rota__task *task; /* of the loop's thread, while it runs */
+    rota_task_function *function;
+    void *arg;
+    atomic_uint references;
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    intptr_t result;
+    bool done;
+    bool cancelled;
+};
+
+static void unref(rota_concurrent_future *future)
+{
+    if (atomic_fetch_sub(&future->references, 1) > 1)
+        return;
+    rota__bindings_unref(future->bindings);
+    pthread_cond_destroy(&future->news);
+    pthread_mutex_destroy(&future->lock);
+    rota__free(future);
+}
+
+/* False if it was done: a cancellation came first. */
+static bool finish(rota_concurrent_future *future, intptr_t result,
+                   bool cancelled)
+{
+    bool first;
+
+    pthread_mutex_lock(&future->lock);
+    first = !future->done;
+    if (first) {
+        future->done = true;
+        future->cancelled = cancelled;
+        future->result = result;
+        pthread_cond_broadcast(&future->news);
+    }
+    pthread_mutex_unlock(&future->lock);
+    return first;
+}
+
+/* With the only reference left, nobody will ask. */
+static void report_unless_asked(rota_concurrent_future *future,
+                                struct rota__task *task)
+{
+    if (!rota_is_error(task->result) || task->result == -ECANCELED ||
+        atomic_load(&future->references) > 1)
+        return;
+    rota_call_exception_handler(
+        future->loop, &(rota_exception_context){
+                          .message = "a task that another thread has started "
+                                     "has failed",
+                          .error = task->result,
+                          .name = rota__task_name(task),
+                      });
+}
+
+static void task_done(struct rota__owner *owner, struct rota__task *task)
+{
+    rota_concurrent_future *future =
+        rota__container_of(owner, rota_concurrent_future, owner);
+
+    rota__at_close_remove(&future->at_close);
+    future->task = NULL;
+    task->loop->tasks->zombie = task;
+    finish(future, task->result, task->result == -ECANCELED);
+    report_unless_asked(future, task);
+    unref(future);
+}
+
+static void loop_closes(struct rota__at_close *at_close)
+{
+    rota_concurrent_future *future =
+        rota__container_of(at_close, rota_concurrent_future, at_close);
+
+    future->task->owner = NULL;
+    future->task = NULL;
+    finish(future, -ROTA_ECLOSED, false);
+    unref(future);
+}
+
+static int start(rota_concurrent_future *future)
+{
+    int err =
+        rota__task_create(future->loop, &future->task, NULL, future->function,
+                          future->arg, "another thread");
+
+    if (err < 0)
+        return err;
+    rota__bindings_unref(future->task->actor.own.bindings);
+    future->task->actor.own.bindings = rota__bindings_ref(future->bindings);
+    future->task->owner = &future->owner;
+    rota__at_close_add(future->loop, &future->at_close, loop_closes);
+    return 0;
+}
+
+static void begin(struct rota__message *message, bool dropped)
+{
+    rota_concurrent_future *future =
+        rota__container_of(message, rota_concurrent_future, begin);
+    int err = dropped ? -ROTA_ECLOSED : 0;
+
+    if (err == 0 && !rota_concurrent_future_done(future))
+        err = start(future);
+    if (future->task)
+        return;
+    finish(future, err, false);
+    unref(future);
+}
+
+static void cancel(struct rota__message *message, bool dropped)
+{
+    rota_concurrent_future *future =
+        rota__container_of(message, struct cancel_message, message)->future;
+
+    if (!dropped && future->task)
+        rota__task_cancel(future->task);
+    unref(future);
+}
+
+static int init(rota_concurrent_future *future)
+{
+    int err = rota__cond_init(&future->news);
+
+    if (err < 0)
+        return err;
+    pthread_mutex_init(&future->lock, NULL);
+    atomic_init(&future->references, 2);
+    return 0;
+}
+
+int rota_run_coroutine_threadsafe(rota_loop *loop, rota_concurrent_future **out,
+                                  rota_task_function *function, void *arg)
+{
+    rota_concurrent_future *future;
+    int err;
+
+    if (!function)
+        return -EINVAL;
+    if (loop->closed)
+        return -ROTA_ECLOSED;
+    future = rota__zalloc(sizeof *future);
+    if (!future)
+        return -ENOMEM;
+    err = init(future);
+    if (err < 0) {
+        rota__free(future);
+        return err;
+    }
+    future->loop = loop;
+    future->owner.child_done = task_done;
+    future->function = function;
+    future->arg = arg;
+    future->bindings = rota__bindings_capture();
+    future->cancel.future = future;
+    *out = future;
+    rota__send(loop, &future->begin, begin);
+    return 0;
+}
+
+static bool wait_until(rota_concurrent_future *future, int64_t deadline)
+{
+    bool in_time = true;
+
+    while (!future->done && in_time)
+        in_time = rota__cond_wait(&future->news, &future->lock, deadline);
+    return future->done;
+}
+
+static int64_t deadline_of(double timeout)
+{
+    if (timeout == (double)INFINITY)
+        return ROTA__FOREVER;
+    return rota__clock_now() + rota__to_ns(timeout);
+}
+
+intptr_t rota_concurrent_future_result(rota_concurrent_future *future,
+                                       double timeout)
+{
+    intptr_t result = -ETIMEDOUT;
+
+    if (isnan(timeout))
+        return -EINVAL;
+    pthread_mutex_lock(&future->lock);
+    if (!future->done && rota__running_loop == future->loop) {
+        pthread_mutex_unlock(&future->lock);
+        return rota__misuse(future->loop, -EDEADLK,
+                            "rota_concurrent_future_result",
+                            "the loop's own thread must not wait for it");
+    }
+    if (wait_until(future, deadline_of(timeout)))
+        result = future->cancelled ? -ECANCELED : future->result;
+    pthread_mutex_unlock(&future->lock);
+    return result;
+}
+
+bool rota_concurrent_future_cancel(rota_concurrent_future *future)
+{
+    if (!finish(future, -ECANCELED, true))
+        return false;
+    atomic_fetch_add(&future->references, 1);
+    rota__send(future->loop, &future->cancel.message, cancel);
+    return true;
+}
+
+bool rota_concurrent_future_done(rota_concurrent_future *future)
+{
+    bool done;
+
+    pthread_mutex_lock(&future->lock);
+    done = future->done;
+    pthread_mutex_unlock(&future->lock);
+    return done;
+}
+
+bool rota_concurrent_future_cancelled(rota_concurrent_future *future)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&future->lock);
+    cancelled = future->cancelled;
+    pthread_mutex_unlock(&future->lock);
+    return cancelled;
+}
+
+void rota_concurrent_future_free(rota_concurrent_future *future)
+{
+    if (future)
+        unref(future);
+}
