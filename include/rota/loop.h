@@ -59,6 +59,8 @@ typedef struct rota_loop_options {
     uint64_t seed;      /* not 0: shuffle the ready order of each turn, the
                            same way for the same seed; also ROTA_SEED= */
     bool debug;         /* also by ROTA_DEBUG=1 */
+    double watchdog;    /* seconds, as in rota_set_watchdog(); also by
+                           ROTA_WATCHDOG= */
     size_t stack_size;  /* of a task that asks for none; 0: 64 KiB */
     bool eager_start;   /* of every task that is made while the loop runs:
                            asyncio's eager_task_factory */

@@ -3,12 +3,14 @@
  * Debug mode, misuse, and errors that no caller can be told of
  */
 #include "loop/loop.h"
+#include <rota/debug.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 void rota_set_debug(rota_loop *loop, bool on)
 {
     loop->debug = on;
+    loop->watched = on || loop->watchdog;
 }
 
 bool rota_get_debug(const rota_loop *loop)
@@ -40,14 +42,11 @@ void rota__report(const char *format, ...)
 void rota__name_handle(rota_loop *loop, struct rota__handle *handle, char *out,
                        size_t size)
 {
-    const void *function = rota__handle_function(handle);
     char name[96];
 
     if (loop->describe && loop->describe(handle, out, size))
         return;
-    if (!function)
-        function = (const void *)(uintptr_t)handle->run;
-    rota__name_function(function, name, sizeof name);
+    rota__name_function(rota__handle_function(handle), name, sizeof name);
     snprintf(out, size, "callback %s", name);
 }
 

@@ -88,7 +88,7 @@ static bool is_public(const struct rota__handle *base)
 const void *rota__handle_function(struct rota__handle *base)
 {
     if (!is_public(base))
-        return NULL;
+        return (const void *)(uintptr_t)base->run;
     return (const void *)(uintptr_t)handle_of(base)->callback;
 }
 

@@ -28,7 +28,7 @@ static void configure(rota_loop *loop, const rota_loop_options *options)
     loop->virtual_clock = options->virtual_clock ||
                           env_says("ROTA_CLOCK", "virtual") ||
                           loop->poller.ops == &rota__poller_sim;
-    loop->debug = options->debug || env_is_on("ROTA_DEBUG");
+    rota_set_debug(loop, options->debug || env_is_on("ROTA_DEBUG"));
     loop->seed = options->seed;
     if (loop->seed == 0 && seed)
         loop->seed = strtoull(seed, NULL, 0);
@@ -105,8 +105,13 @@ int rota_new_event_loop(rota_loop **out, const rota_loop_options *options)
     if (err < 0)
         goto close_wake;
     configure(loop, options);
+    err = rota__watchdog_configure(loop, options->watchdog);
+    if (err < 0)
+        goto unwatch_wake;
     *out = loop;
     return 0;
+unwatch_wake:
+    rota__poller_remove(&loop->poller, &loop->wake_watch);
 close_wake:
     rota__wake_close(&loop->wake);
 close_poller:

@@ -10,7 +10,9 @@
  * belongs to whoever embeds it; the loop only links it. `ready` collects what
  * the next turn runs, `running` is what is left of the present one.
  *
- * The layers above hang on by four hooks: describe (debug mode's names),
+ * The layers above hang on by four hooks: describe (debug mode's names; one
+ * without room only says whether it knows the handle, which then stays until
+ * it has run),
  * at_close (what must end before the loop does), drop (a handle that is still
  * queued when the loop closes, unlinked, and never to run), and wait_hooks
  * (around a wait that blocks; Python releases its lock there).
@@ -21,7 +23,6 @@
 #include "base/base.h"
 #include "os/os.h"
 #include <rota/context.h>
-#include <rota/debug.h>
 #include <rota/future.h>
 #include <rota/loop.h>
 #include <stdatomic.h>
@@ -77,6 +78,7 @@ struct rota_loop {
     bool stopping;
     atomic_bool closed;
     bool debug;
+    bool watched;    /* by debug mode or a watchdog: steps begin in turn.c */
     bool keep_order; /* of the ready queue: no seed */
     bool virtual_clock;
     int64_t virtual_now;
@@ -101,7 +103,8 @@ struct rota_loop {
     struct rota__actor *(*running_actor)(rota_loop *loop);
     struct rota__actor callbacks;
 
-    struct rota__pool *pool;    /* of threads; made on demand */
+    struct rota__watchdog *watchdog; /* or NULL */
+    struct rota__pool *pool;         /* of threads; made on demand */
     struct rota__tasks *tasks;  /* the task layer's; made on demand */
     struct rota__running *runs; /* the run that is under way, or NULL */
     size_t stack_size;
@@ -155,11 +158,17 @@ void rota__take_from_threads(rota_loop *loop);
 void rota__interrupt(rota_loop *loop);
 
 /* Turns */
+struct rota__step {
+    struct rota__handle *handle;
+    const void *function; /* NULL: describe() knows the handle */
+};
+
 struct rota__running {
     rota_loop *before; /* that ran on this thread, for nested runs */
     struct rota__running *outer;
     uintptr_t thread_before;
     bool stopping_before; /* a stop ends the run that it was asked in */
+    struct rota__step step; /* of the watchdog's, that a nested run is in */
 };
 
 /*
@@ -257,7 +266,7 @@ void rota__handle_drop(rota_handle *handle);
 void rota__handle_run_future(struct rota__handle *base);
 /* Such a handle leaves the ready queue. */
 void rota__future_unschedule(const rota_handle *handle);
-/* The function behind a handle of the public API, or NULL. */
+/* The function behind a handle: the caller's, or else the one that is run. */
 const void *rota__handle_function(struct rota__handle *handle);
 /* Handles that the loop lends to callers that keep none. */
 void rota__handles_free(rota_loop *loop);
@@ -322,6 +331,15 @@ void rota__name_handle(rota_loop *loop, struct rota__handle *handle, char *out,
                        size_t size);
 /* Prints a line of debug mode's. */
 void rota__report(const char *format, ...) ROTA__PRINTF(1);
+
+/* The watchdog, of a loop that has one: a step begins, and is over. */
+void rota__watchdog_step(rota_loop *loop, struct rota__handle *handle);
+void rota__watchdog_stepped(rota_loop *loop);
+/* A run begins, and ends. */
+void rota__watchdog_enter(rota_loop *loop, struct rota__running *run);
+void rota__watchdog_leave(rota_loop *loop, const struct rota__running *run);
+/* A new loop gets one, if `seconds` or the environment asks for it. */
+int rota__watchdog_configure(rota_loop *loop, double seconds);
 
 /*
  * The pool: threads for calls that block. A job runs work() on one of them

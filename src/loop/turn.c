@@ -179,6 +179,18 @@ static void run_timed(rota_loop *loop, struct rota__handle *handle)
                      (double)took / (double)ROTA__SECOND);
 }
 
+static void run_watched(rota_loop *loop, struct rota__handle *handle)
+{
+    if (loop->watchdog)
+        rota__watchdog_step(loop, handle);
+    if (loop->debug)
+        run_timed(loop, handle);
+    else
+        handle->run(handle);
+    if (loop->watchdog)
+        rota__watchdog_stepped(loop);
+}
+
 void rota__turn_run(rota_loop *loop)
 {
     struct rota__link *next;
@@ -190,8 +202,8 @@ void rota__turn_run(rota_loop *loop)
         struct rota__handle *handle =
             rota__container_of(next, struct rota__handle, link);
 
-        if (rota__unlikely(loop->debug))
-            run_timed(loop, handle);
+        if (rota__unlikely(loop->watched))
+            run_watched(loop, handle);
         else
             handle->run(handle);
         if (rota__unlikely(loop->callbacks.own.bindings != NULL))
@@ -250,6 +262,9 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     run->before = rota__running_loop;
     run->outer = loop->runs;
     run->stopping_before = loop->runs && loop->stopping;
+    run->step.handle = NULL;
+    if (loop->watchdog)
+        rota__watchdog_enter(loop, run);
     if (loop->runs)
         loop->stopping = false;
     /* A nested run begins with what the outer turn has left. */
@@ -263,6 +278,8 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
 
 void rota__run_end(rota_loop *loop, struct rota__running *run)
 {
+    if (loop->watchdog)
+        rota__watchdog_leave(loop, run);
     /* A run that ended in the middle of a turn leaves the rest for later. */
     rota__list_prepend(&loop->ready, &loop->running);
     rota__running_loop = run->before;

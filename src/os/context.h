@@ -77,6 +77,12 @@ struct rota__context {
 #endif
 };
 
+/* Where the stack of a context that is not running ends; 0: not known. */
+static inline uintptr_t rota__context_stack(const struct rota__context *context)
+{
+    return rota__machine_stack(&context->machine);
+}
+
 /* What a new context runs; it must never return. */
 typedef void rota__context_entry(void *arg);
 

@@ -23,6 +23,11 @@ struct rota__machine {
     void *fp;
 };
 
+static inline uintptr_t rota__machine_stack(const struct rota__machine *machine)
+{
+    return (uintptr_t)machine->sp;
+}
+
 static inline __attribute__((always_inline)) void
 rota__machine_switch(struct rota__machine *from, struct rota__machine *to)
 {

@@ -11,6 +11,12 @@ struct rota__machine {
     ucontext_t context;
 };
 
+static inline uintptr_t rota__machine_stack(const struct rota__machine *machine)
+{
+    (void)machine;
+    return 0;
+}
+
 static inline void rota__machine_switch(struct rota__machine *from,
                                         struct rota__machine *to)
 {

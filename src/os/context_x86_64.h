@@ -16,6 +16,11 @@ struct rota__machine {
     void *fp;
 };
 
+static inline uintptr_t rota__machine_stack(const struct rota__machine *machine)
+{
+    return (uintptr_t)machine->sp;
+}
+
 #if defined(__CET__)
 #define ROTA__LANDING "endbr64\n\t"
 #else

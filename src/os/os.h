@@ -244,6 +244,9 @@ void rota__stack_pool_fini(struct rota__stack_pool *pool);
 /* A stack, or NULL: no memory (or no guard page to be had). */
 struct rota__stack *rota__stack_get(struct rota__stack_pool *pool);
 void rota__stack_put(struct rota__stack_pool *pool, struct rota__stack *stack);
+/* Fills a stack that is not in use yet; and how much has been used since. */
+void rota__stack_paint(void *low, void *high);
+size_t rota__stack_used(const void *low, const void *high);
 /* The smallest usable size that makes sense for a task here. */
 size_t rota__stack_minimum(void);
 /* A size in whole pages, as a pool would make it. */

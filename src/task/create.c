@@ -104,6 +104,16 @@ static struct rota__task *init(struct rota__tasks *tasks,
     return task;
 }
 
+/* What the first entry needs stands on the stack already. */
+static void paint(const struct rota__task *task)
+{
+    uintptr_t used = rota__context_stack(&task->context);
+
+    if (used == 0)
+        used = (uintptr_t)task - 1024;
+    rota__stack_paint(task->stack->low, (void *)(used / 16 * 16));
+}
+
 int rota__task_create(rota_loop *loop, struct rota__task **out,
                       const rota_task_options *options,
                       rota_task_function *function, void *arg,
@@ -128,6 +138,9 @@ int rota__task_create(rota_loop *loop, struct rota__task **out,
         task->actor.context = options->context;
     set_name(task, options ? options->name : NULL);
     rota__task_prepare(task);
+    task->painted = loop->debug;
+    if (rota__unlikely(task->painted))
+        paint(task);
     rota__ready(loop, &task->handle);
     *out = task;
     return 0;

@@ -4,8 +4,8 @@
  *
  * The loop resumes a task by running its handle. A task that parks looks at
  * what the loop would run next: if that is a task too, it switches there
- * directly, and the loop's own stack is not visited at all. In debug mode it
- * always is, because each step is timed there.
+ * directly, and the loop's own stack is not visited at all. In debug mode and
+ * under a watchdog it always is, because each step is timed there.
  */
 #include "task/task.h"
 #include <stdio.h>
@@ -60,9 +60,9 @@ static struct rota__context *next_context(rota_loop *loop)
 
     if (rota__unlikely(loop->tasks->eager != NULL))
         return back_to_creator(loop->tasks);
-    if (!next && !loop->debug && rota__turn_on(loop))
+    if (!next && !loop->watched && rota__turn_on(loop))
         next = rota__next_running(loop);
-    if (!next || next->run != resume || rota__unlikely(loop->debug))
+    if (!next || next->run != resume || rota__unlikely(loop->watched))
         return &loop->tasks->loop_context;
     rota__unready(next);
     loop->tasks->current = task_of(next);

@@ -24,6 +24,7 @@
 #include "loop/loop.h"
 #include "os/context.h"
 #include "task/anchor.h"
+#include <rota/debug.h>
 #include <rota/queue.h>
 #include <rota/scope.h>
 #include <rota/sync.h>
@@ -40,7 +41,8 @@ struct rota__waiter {
 /* Looks on: the handle stands in the task's list until the end, then runs. */
 struct rota__borrower {
     struct rota__handle handle;
-    intptr_t result; /* the task's */
+    struct rota__task *task; /* that looks on, or NULL */
+    intptr_t result;         /* the other's */
 };
 
 /* Begins to look on; also a task that is done is heard of a turn later. */
@@ -79,7 +81,8 @@ struct rota__task {
     int cancelling;
     unsigned attention; /* what it must do first when it is resumed */
     bool begun;
-    bool ending; /* cancelled by the shutdown */
+    bool painted; /* its stack: debug mode */
+    bool ending;  /* cancelled by the shutdown */
     bool done;
     char name[32];
 };
@@ -241,6 +244,15 @@ void rota__task_begin(struct rota__task *task);
  * is not done, and stands still. It must not wait, nor use much of the stack.
  */
 void rota__task_ask(struct rota__task *task, struct rota__question *question);
+/* The calls on the stack of a task that stands still, or is the running one. */
+struct rota__trace {
+    void *pcs[64];
+    size_t count;
+};
+
+void rota__task_trace(struct rota__task *task, struct rota__trace *trace);
+void rota__trace_print(const struct rota__trace *trace, const char *indent,
+                       FILE *out);
 /* Makes a new task one that can be resumed. */
 void rota__task_prepare(struct rota__task *task);
 /* Frees a task that is done. */

@@ -335,6 +335,18 @@ int rota_task_set_name(rota_task handle, const char *name)
     return 0;
 }
 
+intptr_t rota_task_stack_high_water(rota_task handle)
+{
+    struct rota__task *task;
+    int err = rota__task_find(handle, &task);
+
+    if (err < 0)
+        return err;
+    if (!task->painted)
+        return -ROTA_ESTATE;
+    return (intptr_t)rota__stack_used(task->stack->low, task);
+}
+
 int rota_task_copy_context(rota_task handle, rota_context **context)
 {
     struct rota__task *task;
@@ -348,7 +360,7 @@ static bool describe_task(struct rota__handle *handle, char *out, size_t size)
 {
     struct rota__task *task = rota__task_of(handle);
 
-    if (task)
+    if (task && size > 0)
         snprintf(out, size, "task %s (made at %s)", rota__task_name(task),
                  task->where);
     return task != NULL;

@@ -106,6 +106,7 @@ void rota__borrow(rota_task handle, struct rota__borrower *borrower,
     struct rota__task *task;
 
     borrower->handle.run = run;
+    borrower->task = rota__current();
     if (rota__task_find(handle, &task) < 0)
         return;
     if (task->done) {
