@@ -70,6 +70,40 @@ async def spawn1000(n):
     return (cpu_ns() - start) / (n // BATCH * BATCH)
 
 
+async def pong(source, target, rounds):
+    for _ in range(rounds):
+        await target.put(await source.get())
+
+
+async def queue(n):
+    there, back = asyncio.Queue(1), asyncio.Queue(1)
+    other = asyncio.create_task(pong(there, back, n // 2))
+    start = cpu_ns()
+    for _ in range(n // 2):
+        await there.put(7)
+        await back.get()
+    ns = (cpu_ns() - start) / (n // 2 * 2)
+    await other
+    return ns
+
+
+async def lock(n):
+    lock = asyncio.Lock()
+    start = cpu_ns()
+    for _ in range(n):
+        await lock.acquire()
+        lock.release()
+    return (cpu_ns() - start) / n
+
+
+async def timeout(n):
+    start = cpu_ns()
+    for _ in range(n):
+        async with asyncio.timeout(60):
+            pass
+    return (cpu_ns() - start) / n
+
+
 def resident():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
@@ -210,6 +244,10 @@ WORKS = {
     "yield1000": (yield1000, 500_000),
     "spawn1": (spawn1, 300_000),
     "spawn1000": (spawn1000, 300_000),
+    "gather1000": (spawn1000, 300_000),
+    "queue": (queue, 300_000),
+    "lock": (lock, 1_000_000),
+    "timeout": (timeout, 300_000),
     "call_soon": (call_soon, 1_000_000),
     "timer_arm": (timer_arm, MILLION),
     "timer_cancel": (timer_cancel, MILLION),

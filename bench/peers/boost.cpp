@@ -93,6 +93,42 @@ double spawn1000(long n)
     return spawn(1000, n);
 }
 
+double gather1000(long n)
+{
+    return spawn(1000, n);
+}
+
+double queue(long n)
+{
+    fibers::buffered_channel<int> there{2};
+    fibers::buffered_channel<int> back{2};
+
+    fibers::fiber other([&] {
+        for (long left = n / 2; left > 0; left--)
+            back.push(there.value_pop());
+    });
+    const int64_t start = peer_cpu_ns();
+    for (long left = n / 2; left > 0; left--) {
+        there.push(7);
+        peer_check(back.value_pop() == 7, "another ball");
+    }
+    const double figure = peer_ns_per_op(start, n / 2 * 2);
+    other.join();
+    return figure;
+}
+
+double lock(long n)
+{
+    fibers::mutex mutex;
+
+    const int64_t start = peer_cpu_ns();
+    for (long left = n; left > 0; left--) {
+        mutex.lock();
+        mutex.unlock();
+    }
+    return peer_ns_per_op(start, n);
+}
+
 double rss(long n)
 {
     fibers::protected_fixedsize_stack mapped;
@@ -117,6 +153,9 @@ int main(int argc, char **argv)
         {"yield1000", yield1000, 20000000},
         {"spawn1", spawn1, 3000000},
         {"spawn1000", spawn1000, 3000000},
+        {"gather1000", gather1000, 3000000},
+        {"queue", queue, 5000000},
+        {"lock", lock, 50000000},
         {"rss", rss, 30000},
         {nullptr, nullptr, 0},
     };

@@ -13,6 +13,11 @@ double micro_run(double (*body)(long n), long n);
 /* Ends the program on an error. */
 void micro_must(intptr_t result);
 
+double queue(long n);
+double lock(long n);
+double gather(long n);
+double timeout_scope(long n);
+double print_tasks(long n);
 double timer_arm(long n);
 double timer_cancel(long n);
 double timer_fire(long n);

@@ -15,11 +15,13 @@
 #define rota__likely(x) __builtin_expect(!!(x), 1)
 #define rota__unlikely(x) __builtin_expect(!!(x), 0)
 #define ROTA__COLD __attribute__((cold, noinline))
+#define ROTA__SLOW __attribute__((noinline)) /* keeps a quick path short */
 #define ROTA__PRINTF(at) __attribute__((format(printf, at, at + 1)))
 #else
 #define rota__likely(x) (x)
 #define rota__unlikely(x) (x)
 #define ROTA__COLD
+#define ROTA__SLOW
 #define ROTA__PRINTF(at)
 #endif
 

@@ -3,6 +3,7 @@
  * The life of a loop: new, run, stop, close, free
  */
 #include "loop/loop.h"
+#include <rota/debug.h>
 #include <stdlib.h>
 
 #define SLOW_CALLBACK (ROTA__SECOND / 10)

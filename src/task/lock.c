@@ -41,7 +41,7 @@ static int wait_for_lock(rota_lock *lock, struct rota__task *self)
 /* Held by a task of another loop, it cannot be waited for. */
 static int bind_lock(rota_lock *lock, rota_loop *loop)
 {
-    if (rota__likely(lock->queue.loop == loop))
+    if (lock->queue.loop == loop)
         return 0;
     if (lock->locked && lock->queue.loop)
         return rota__misuse(loop, -EINVAL, "rota_lock_acquire",
@@ -49,29 +49,49 @@ static int bind_lock(rota_lock *lock, rota_loop *loop)
     return rota__queue_rebind(&lock->queue, loop);
 }
 
-int rota_lock_acquire(rota_lock *lock)
+static ROTA__SLOW int acquire_slowly(rota_lock *lock)
 {
     int err = 0;
     struct rota__task *self = rota__waiting_task("rota_lock_acquire", &err);
 
-    if (rota__likely(self != NULL))
+    if (self)
         err = bind_lock(lock, self->loop);
-    if (rota__unlikely(err < 0))
+    if (err < 0)
         return err;
-    if (rota__unlikely(lock->locked || !rota__queue_idle(&lock->queue)))
+    if (lock->locked || !rota__queue_idle(&lock->queue))
         return wait_for_lock(lock, self);
     lock->locked = true;
     return 0;
 }
 
-int rota_lock_release(rota_lock *lock)
+int rota_lock_acquire(rota_lock *lock)
 {
-    if (rota__unlikely(!lock->locked))
+    const struct rota__task *self = rota__current();
+
+    if (rota__unlikely(lock->locked || !self ||
+                       lock->queue.loop != self->loop ||
+                       !rota__queue_idle(&lock->queue)))
+        return acquire_slowly(lock);
+    lock->locked = true;
+    return 0;
+}
+
+static ROTA__SLOW int release_slowly(rota_lock *lock)
+{
+    if (!lock->locked)
         return rota__misuse(rota__running_loop, -ROTA_ESTATE,
                             "rota_lock_release",
                             "release a lock once, after it was acquired");
     lock->locked = false;
     wake_first(lock);
+    return 0;
+}
+
+int rota_lock_release(rota_lock *lock)
+{
+    if (rota__unlikely(!lock->locked || !rota__queue_idle(&lock->queue)))
+        return release_slowly(lock);
+    lock->locked = false;
     return 0;
 }
 

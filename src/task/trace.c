@@ -56,6 +56,10 @@ static bool is_ours(const char *name)
         "rota__yield",
         "rota__task_begin",
         "rota__task_trace",
+        "print_node",
+        "print_from",
+        "print_all",
+        "print_tasks",
         "rota__queue_wait",
     };
     size_t length = strcspn(name, "+.");

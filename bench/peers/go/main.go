@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -36,6 +37,10 @@ var works = map[string]work{
 	"yield1000":    {func(n int) float64 { return yield(1000, n) }, 4000000},
 	"spawn1":       {func(n int) float64 { return spawn(1, n) }, 2000000},
 	"spawn1000":    {func(n int) float64 { return spawn(batch, n) }, 2000000},
+	"gather1000":   {func(n int) float64 { return spawn(batch, n) }, 2000000},
+	"queue":        {queue, 5000000},
+	"lock":         {lock, 50000000},
+	"timeout":      {timeout, 2000000},
 	"timer_arm":    {timerArm, million},
 	"timer_cancel": {timerCancel, million},
 	"timer_fire":   {timerFire, million},
@@ -94,6 +99,40 @@ func spawn(alive, n int) float64 {
 		done.Wait()
 	}
 	return nsPerOp(start, n/alive*alive)
+}
+
+func queue(n int) float64 {
+	there, back := make(chan int, 1), make(chan int, 1)
+	go func() {
+		for i := 0; i < n/2; i++ {
+			back <- <-there
+		}
+	}()
+	start := cpuNs()
+	for i := 0; i < n/2; i++ {
+		there <- 7
+		<-back
+	}
+	return nsPerOp(start, n/2*2)
+}
+
+func lock(n int) float64 {
+	var mutex sync.Mutex
+	start := cpuNs()
+	for i := 0; i < n; i++ {
+		mutex.Lock()
+		mutex.Unlock()
+	}
+	return nsPerOp(start, n)
+}
+
+func timeout(n int) float64 {
+	start := cpuNs()
+	for i := 0; i < n; i++ {
+		_, cancel := context.WithTimeout(context.Background(), time.Minute)
+		cancel()
+	}
+	return nsPerOp(start, n)
 }
 
 func resident() int {
