@@ -47,6 +47,15 @@ bool rota_concurrent_future_done(rota_concurrent_future *future);
 bool rota_concurrent_future_cancelled(rota_concurrent_future *future);
 
 /*
+ * Lets a pending future of this thread's loop become what this one becomes.
+ * Cancelling `future` cancels this one. Both must live until `future` is done;
+ * one at a time. Errors: -EBUSY (one is waiting already), -ROTA_ESTATE
+ * (`future` is done), -ROTA_ECLOSED.
+ * asyncio: wrap_future().
+ */
+int rota_wrap_future(rota_concurrent_future *concurrent, rota_future *future);
+
+/*
  * Gives it back; the task goes on, and an error of it that nobody has asked
  * for goes to the exception handler of its loop. NULL is ignored.
  */

@@ -50,7 +50,8 @@ int rota_future_set_exception(rota_future *future, int error);
 
 /*
  * The same from any thread: the loop does it in its next turn, unless the
- * future is done by then. The future and its loop must live that long.
+ * future is done by then; -ECANCELED cancels it. The future and its loop must
+ * live that long.
  * Errors besides: -ROTA_ESTATE also if a thread has done so already;
  * -ROTA_ECLOSED.  asyncio: call_soon_threadsafe(future.set_result, result).
  */
@@ -59,6 +60,9 @@ int rota_future_set_exception_threadsafe(rota_future *future, int error);
 
 /* Cancels a pending future; false if it was done. asyncio: cancel(). */
 bool rota_future_cancel(rota_future *future);
+
+/* asyncio: Future.get_loop(). */
+rota_loop *rota_future_get_loop(const rota_future *future);
 
 bool rota_future_done(const rota_future *future);
 bool rota_future_cancelled(const rota_future *future);

@@ -135,6 +135,12 @@ int rota_await_future(rota_future *future, intptr_t *result) ROTA_MUST_USE;
 int rota_sleep(double seconds) ROTA_MUST_USE;
 
 /*
+ * Sleeps until a time of rota_loop_time(); one that has passed lets every
+ * other ready task run once. INFINITY: for ever. Errors as above.
+ */
+int rota_sleep_until(double when) ROTA_MUST_USE;
+
+/*
  * Asks a task to end: its present or next wait returns -ECANCELED, once. 1,
  * or 0 if it was done, or -ROTA_EAWAITED. Any context of the loop's thread.
  * asyncio: Task.cancel().

@@ -178,7 +178,9 @@ int rota_future_set_result_threadsafe(rota_future *future, intptr_t result)
 
 int rota_future_set_exception_threadsafe(rota_future *future, int error)
 {
-    return rota_is_error(error) ? post(future, ERROR, error) : -EINVAL;
+    if (!rota_is_error(error))
+        return -EINVAL;
+    return post(future, error == -ECANCELED ? CANCELLED : ERROR, error);
 }
 
 bool rota_future_cancel(rota_future *future)
@@ -188,6 +190,11 @@ bool rota_future_cancel(rota_future *future)
         return false;
     finish(future, CANCELLED, -ECANCELED);
     return true;
+}
+
+rota_loop *rota_future_get_loop(const rota_future *future)
+{
+    return future->loop;
 }
 
 bool rota_future_done(const rota_future *future)

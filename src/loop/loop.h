@@ -105,8 +105,8 @@ struct rota_loop {
 
     struct rota__watchdog *watchdog; /* or NULL */
     struct rota__pool *pool;         /* of threads; made on demand */
-    struct rota__tasks *tasks;  /* the task layer's; made on demand */
-    struct rota__running *runs; /* the run that is under way, or NULL */
+    struct rota__tasks *tasks;       /* the task layer's; made on demand */
+    struct rota__running *runs;      /* the run that is under way, or NULL */
     size_t stack_size;
     bool allow_unguarded_stacks;
     bool eager_start;
@@ -167,7 +167,7 @@ struct rota__running {
     rota_loop *before; /* that ran on this thread, for nested runs */
     struct rota__running *outer;
     uintptr_t thread_before;
-    bool stopping_before; /* a stop ends the run that it was asked in */
+    bool stopping_before;   /* a stop ends the run that it was asked in */
     struct rota__step step; /* of the watchdog's, that a nested run is in */
 };
 

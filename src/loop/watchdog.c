@@ -5,11 +5,12 @@
  * The loop notes when each step (one callback, or a task from one wait to the
  * next) began, and that it is over. A thread looks at that from time to time:
  *
- *     no step now --> rests for a limit --> still none: sleeps until a step
- *     a step      --> sleeps until it is due --> due: tells, and again when
- *                                                the step is twice as old
+ *     a step --> rests until it is due --> due: tells; and is due again when
+ *                                          it has lasted twice as long
+ *     none   --> rests --> still none: sleeps until a step begins
  *
- * So a busy loop costs the thread a look in each limit, and one that sleeps
+ * It never rests for longer than the limit, so no step gets older unseen. A
+ * busy loop costs the thread a look or two in each limit, and one that sleeps
  * costs nothing. A step is known by the time when it began: one that is due
  * began long ago, so no other can have the same.
  *
@@ -19,6 +20,7 @@
  * leaving the loop, and so from ending, while it may be sent a signal.
  */
 #include "loop/loop.h"
+#include <rota/debug.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,7 +203,7 @@ static void *watch(void *arg)
         left = began == 0 ? limit
                           : began + next_age(limit, told) - rota__clock_now();
         if (left > 0) {
-            rota__wake_wait(&dog->wake, left);
+            rota__wake_wait(&dog->wake, left < limit ? left : limit);
         } else {
             tell(dog, began);
             told = rota__clock_now() - began;

@@ -19,13 +19,19 @@
 /*
  * At the bottom of a new stack: what the first instructions take from it. The
  * entry is jumped to, not called (a call would unbalance the processor's
- * return stack); its return address, `caller`, is only for debuggers.
+ * return stack); its return address, `caller`, is only for debuggers. So is
+ * the outer frame: a signal may come within the switch, when the frame pointer
+ * is the new stack's already, and a back-trace from there follows it.
  */
 struct first_frame {
     rota__context_entry *entry;
     void *arg;
     void *caller;
     void *unused;
+    struct {
+        void *fp;
+        void *caller;
+    } outer;
 };
 
 /* What a call pushes before the function that is entered. */
@@ -98,9 +104,11 @@ static void start_machine(struct rota__machine *machine, void *low, void *high,
     frame->entry = entry;
     frame->arg = arg;
     frame->caller = (char *)(uintptr_t)rota__context_first + 1;
+    frame->outer.fp = NULL;
+    frame->outer.caller = frame->caller;
     machine->sp = frame;
     machine->ip = (void *)(uintptr_t)rota__context_first;
-    machine->fp = NULL;
+    machine->fp = &frame->outer;
 }
 
 #else

@@ -123,10 +123,15 @@ static bool covers(const ElfW(Sym) * function, ElfW(Addr) at)
            at - function->st_value < function->st_size;
 }
 
-/* Of two names for one function, __read and read, that for people. */
+/* Of names for one function, __read, read and read.alias, that for people. */
+static size_t strangeness(const char *name)
+{
+    return strspn(name, "_") + (strchr(name, '.') ? 100 : 0);
+}
+
 static bool is_better(const char *name, const char *other)
 {
-    return !*other || strspn(name, "_") < strspn(other, "_");
+    return !*other || strangeness(name) < strangeness(other);
 }
 
 static void take_name(int fd, const ElfW(Shdr) * strings,

@@ -26,6 +26,8 @@ struct rota_concurrent_future {
     struct rota__bindings *bindings;
     rota_loop *loop;
     struct rota__task *task; /* of the loop's thread, while it runs */
+    rota_future *wrapper;    /* of any loop, under the lock */
+    rota_handle wrapper_done;
     rota_task_function *function;
     void *arg;
     atomic_uint references;
@@ -46,6 +48,15 @@ static void unref(rota_concurrent_future *future)
     rota__free(future);
 }
 
+/* Errors of a task are the future's errors. */
+static void pass_on(rota_future *wrapper, intptr_t result)
+{
+    if (rota_is_error(result))
+        (void)rota_future_set_exception_threadsafe(wrapper, (int)result);
+    else
+        (void)rota_future_set_result_threadsafe(wrapper, result);
+}
+
 /* False if it was done: a cancellation came first. */
 static bool finish(rota_concurrent_future *future, intptr_t result,
                    bool cancelled)
@@ -59,6 +70,9 @@ static bool finish(rota_concurrent_future *future, intptr_t result,
         future->cancelled = cancelled;
         future->result = result;
         pthread_cond_broadcast(&future->news);
+        if (future->wrapper)
+            pass_on(future->wrapper, result);
+        future->wrapper = NULL;
     }
     pthread_mutex_unlock(&future->lock);
     return first;
@@ -226,6 +240,49 @@ bool rota_concurrent_future_cancel(rota_concurrent_future *future)
     atomic_fetch_add(&future->references, 1);
     rota__send(future->loop, &future->cancel.message, cancel);
     return true;
+}
+
+/* The wrapper is done: it was told, or somebody has cancelled it. */
+static void unwrap(rota_future *wrapper, void *arg)
+{
+    rota_concurrent_future *future = arg;
+
+    pthread_mutex_lock(&future->lock);
+    future->wrapper = NULL;
+    pthread_mutex_unlock(&future->lock);
+    if (rota_future_cancelled(wrapper))
+        (void)rota_concurrent_future_cancel(future);
+    unref(future);
+}
+
+static int wrap(rota_concurrent_future *concurrent, rota_future *future)
+{
+    int err;
+
+    if (concurrent->wrapper)
+        return -EBUSY;
+    err = rota_future_add_done_callback(future, &concurrent->wrapper_done,
+                                        unwrap, concurrent);
+    if (err < 0)
+        return err;
+    atomic_fetch_add(&concurrent->references, 1);
+    if (concurrent->done)
+        pass_on(future, concurrent->result);
+    else
+        concurrent->wrapper = future;
+    return 0;
+}
+
+int rota_wrap_future(rota_concurrent_future *concurrent, rota_future *future)
+{
+    int err;
+
+    if (rota_future_done(future))
+        return -ROTA_ESTATE;
+    pthread_mutex_lock(&concurrent->lock);
+    err = wrap(concurrent, future);
+    pthread_mutex_unlock(&concurrent->lock);
+    return err;
 }
 
 bool rota_concurrent_future_done(rota_concurrent_future *future)

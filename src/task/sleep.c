@@ -29,21 +29,13 @@ static bool cancel_sleep(struct rota__waiter *waiter)
     return true;
 }
 
-int rota_sleep(double seconds)
+/* ROTA__FOREVER: no timer. */
+static int sleep_until(struct rota__task *self, int64_t when)
 {
-    struct rota__task *self = rota__current();
     struct sleeper sleeper;
 
-    if (rota__unlikely(!self))
-        return rota__misuse(rota__running_loop, -ROTA_ENOTASK, "rota_sleep",
-                            "sleep in a task, not in a callback");
-    if (rota__unlikely(isnan(seconds)))
-        return -EINVAL;
-    if (seconds <= 0)
-        return rota__yield(self);
     rota__timer_init(&sleeper.timer, awake);
-    if (rota__likely(seconds < (double)INFINITY)) {
-        int64_t when = rota__now_at_most(self->loop) + rota__to_ns(seconds);
+    if (rota__likely(when != ROTA__FOREVER)) {
         int err = rota__timer_arm(self->loop, &sleeper.timer, when);
 
         if (rota__unlikely(err < 0))
@@ -52,4 +44,39 @@ int rota_sleep(double seconds)
     rota__list_init(&sleeper.waiter.link);
     sleeper.waiter.cancel = cancel_sleep;
     return (int)rota__park(self, &sleeper.waiter);
+}
+
+int rota_sleep(double seconds)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sleep", &err);
+
+    if (rota__unlikely(!self))
+        return err;
+    if (rota__unlikely(isnan(seconds)))
+        return -EINVAL;
+    if (seconds <= 0)
+        return rota__yield(self);
+    if (rota__unlikely(seconds == (double)INFINITY))
+        return sleep_until(self, ROTA__FOREVER);
+    return sleep_until(self,
+                       rota__now_at_most(self->loop) + rota__to_ns(seconds));
+}
+
+int rota_sleep_until(double time)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sleep_until", &err);
+    int64_t when;
+
+    if (!self)
+        return err;
+    if (isnan(time))
+        return -EINVAL;
+    if (time == (double)INFINITY)
+        return sleep_until(self, ROTA__FOREVER);
+    when = rota__to_ns(time);
+    if (when <= rota__now(self->loop))
+        return rota__yield(self);
+    return sleep_until(self, when);
 }
