@@ -170,6 +170,84 @@ static void an_infinite_sleep_ends_by_cancelling(void)
     scenario(end_infinity);
 }
 
+static intptr_t sleep_to_deadlines(void *arg)
+{
+    double begin = now();
+
+    (void)arg;
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(rota_sleep(0.25), 0); /* what the work takes */
+        assert_int_equal(rota_sleep_until(begin + i), 0);
+        assert_true(now() >= begin + i && now() < begin + i + 1e-3);
+    }
+    return 0;
+}
+
+static void absolute_deadlines_do_not_drift(void)
+{
+    scenario(sleep_to_deadlines);
+}
+
+static intptr_t sleep_until_the_past(void *arg)
+{
+    rota_task other = start(ticker, "t");
+
+    (void)arg;
+    note("before");
+    assert_int_equal(rota_sleep_until(now() - 1), 0);
+    note("after");
+    assert_int_equal(rota_sleep_until(-(double)INFINITY), 0);
+    assert_int_equal(rota_sleep_until((double)NAN), -EINVAL);
+    assert_int_equal(rota_task_cancel(other), 1);
+    assert_int_equal(rota_await(other), -ECANCELED);
+    return 0;
+}
+
+static void a_deadline_in_the_past_lets_the_others_run_once(void)
+{
+    scenario(sleep_until_the_past);
+    assert_noted("before t0 after t1");
+}
+
+static intptr_t cancel_a_deadline(void *until)
+{
+    rota_task task = start((rota_task_function *)(uintptr_t)until, NULL);
+
+    pass_turns(2);
+    assert_int_equal(rota_task_cancel(task), 1);
+    assert_int_equal(rota_await(task), -ECANCELED);
+    return 0;
+}
+
+static intptr_t sleep_until_the_end(void *arg)
+{
+    (void)arg;
+    return rota_sleep_until((double)INFINITY);
+}
+
+static intptr_t sleep_until_tomorrow(void *arg)
+{
+    (void)arg;
+    return rota_sleep_until(now() + 86400);
+}
+
+static intptr_t cancel_deadlines(void *arg)
+{
+    (void)arg;
+    cancel_a_deadline((void *)(uintptr_t)sleep_until_tomorrow);
+    return cancel_a_deadline((void *)(uintptr_t)sleep_until_the_end);
+}
+
+static void a_sleep_until_a_deadline_can_be_cancelled(void)
+{
+    scenario(cancel_deadlines);
+}
+
+static void only_a_task_sleeps_until_a_deadline(void)
+{
+    assert_int_equal(rota_sleep_until(0), -ROTA_ENOTASK);
+}
+
 HARNESS_MAIN(TEST_SKIP_UNDER(a_sleep_is_never_too_short, HARNESS_SIM,
                              "its time is not the clock's"),
              TEST_SKIP_UNDER(a_sleep_is_about_as_long_as_asked, HARNESS_SIM,
@@ -178,4 +256,8 @@ HARNESS_MAIN(TEST_SKIP_UNDER(a_sleep_is_never_too_short, HARNESS_SIM,
              TEST(sleepers_wake_by_deadline_and_equal_ones_in_order),
              TEST(a_sleeper_runs_in_the_turn_after_its_timer),
              TEST(centuries_pass_in_virtual_time),
-             TEST(an_infinite_sleep_ends_by_cancelling))
+             TEST(an_infinite_sleep_ends_by_cancelling),
+             TEST(absolute_deadlines_do_not_drift),
+             TEST(a_deadline_in_the_past_lets_the_others_run_once),
+             TEST(a_sleep_until_a_deadline_can_be_cancelled),
+             TEST(only_a_task_sleeps_until_a_deadline))
