@@ -47,6 +47,7 @@ typedef struct rota_context_token {
     const rota_context_var *var;
     rota_context *context;
     void *before;
+    unsigned id; /* of the context */
     bool had;
 } rota_context_token;
 

@@ -118,8 +118,9 @@ void rota__task_group_leave(rota_task_group *group);
 /*
  * Keeps the group's errors in errors[], which must live until its end: the
  * first `room`, in the order in which they came. One that is neither kept nor
- * the first, which is returned, goes to the exception handler. -ROTA_ESCOPE
- * if the group is not open.  asyncio: ExceptionGroup.exceptions.
+ * the first, which is returned, goes to the exception handler. Errors:
+ * -ROTA_ESCOPE if the group is not open, -ROTA_ESTATE once there was an error.
+ * asyncio: ExceptionGroup.exceptions.
  */
 int rota_task_group_keep_errors(rota_task_group *group, rota_task_error *errors,
                                 size_t room);

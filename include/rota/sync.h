@@ -24,10 +24,11 @@
 extern "C" {
 #endif
 
-/* Who waits, and who was woken and has not run yet; private. */
+/* Who waits, and who was woken or cancelled and has not run yet; private. */
 struct rota__queue_of_waiters {
     struct rota__link waiting;
     struct rota__link woken;
+    struct rota__link leaving;
     rota_loop *loop;
 };
 

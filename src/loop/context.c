@@ -27,6 +27,7 @@ struct rota__bindings {
 };
 
 atomic_bool rota__contexts_used;
+static atomic_uint last_id;
 static _Thread_local struct rota__actor thread_actor;
 
 /* --- Bindings ------------------------------------------------------------ */
@@ -116,8 +117,7 @@ static int unset(rota_context *context, const rota_context_var *var)
 void rota__actor_init(struct rota__actor *actor)
 {
     actor->context = &actor->own;
-    actor->own.bindings = NULL;
-    actor->own.entered = false;
+    actor->own = (rota_context){0};
 }
 
 void rota__actor_fini(struct rota__actor *actor)
@@ -129,15 +129,20 @@ void rota__actor_fini(struct rota__actor *actor)
 /* Gives back a thread's own bindings when the thread ends. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_thread_end;
+static bool has_key;
 
-static void thread_ends(void *actor)
+/* What other ends of the thread set after this comes here once more. */
+static void thread_ends(void *arg)
 {
+    struct rota__actor *actor = arg;
+
     rota__actor_fini(actor);
+    actor->context = NULL;
 }
 
 static void make_key(void)
 {
-    pthread_key_create(&at_thread_end, thread_ends);
+    has_key = pthread_key_create(&at_thread_end, thread_ends) == 0;
 }
 
 static struct rota__actor *this_thread(void)
@@ -145,7 +150,8 @@ static struct rota__actor *this_thread(void)
     if (!thread_actor.context) {
         rota__actor_init(&thread_actor);
         pthread_once(&once, make_key);
-        pthread_setspecific(at_thread_end, &thread_actor);
+        if (has_key)
+            (void)pthread_setspecific(at_thread_end, &thread_actor);
     }
     return &thread_actor;
 }
@@ -170,6 +176,7 @@ struct rota__bindings *rota__bindings_capture_used(void)
 void rota__context_lend(rota_loop *loop, struct rota__bindings *bindings)
 {
     replace(&loop->callbacks.own, bindings);
+    loop->callbacks.own.id = 0; /* another context, in the same place */
 }
 
 /* --- The public calls ---------------------------------------------------- */
@@ -198,6 +205,14 @@ bool rota_context_var_is_set(const rota_context_var *var)
     return used() && find(present_actor()->context->bindings, var);
 }
 
+/* Contexts follow each other in the same memory; a token tells them apart. */
+static unsigned id_of(rota_context *context)
+{
+    while (context->id == 0)
+        context->id = atomic_fetch_add(&last_id, 1) + 1;
+    return context->id;
+}
+
 int rota_context_var_set(const rota_context_var *var, void *value,
                          rota_context_token *token)
 {
@@ -206,6 +221,7 @@ int rota_context_var_set(const rota_context_var *var, void *value,
     rota_context_token filled = {
         .var = var,
         .context = context,
+        .id = token ? id_of(context) : 0,
         .before = before ? before->value : NULL,
         .had = before != NULL,
     };
@@ -226,7 +242,8 @@ int rota_context_var_reset(const rota_context_var *var,
 
     if (!token->var)
         return -ROTA_ESTATE;
-    if (token->var != var || token->context != context)
+    if (token->var != var || token->context != context ||
+        token->id != context->id)
         return -EINVAL;
     err = token->had ? set(context, var, token->before) : unset(context, var);
     if (err == 0)
@@ -266,7 +283,7 @@ intptr_t rota_context_run(rota_context *context, intptr_t (*function)(void *),
     rota_context *before = actor->context;
     intptr_t result;
 
-    if (context->entered)
+    if (context->entered || context == before)
         return -EBUSY;
     context->entered = true;
     actor->context = context;

@@ -55,6 +55,7 @@ struct rota__wait_hooks {
  */
 struct rota_context {
     struct rota__bindings *bindings; /* NULL: no variable is set */
+    unsigned id;                     /* 0: no token is of it */
     bool entered;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The anchor of this build
+ * The anchor of this build: what its structs look like
  */
 #include "task/anchor.h"
 #include "task/task.h"
@@ -37,6 +37,7 @@ const struct rota__anchor
                 FIELD("tasks.number", rota__tasks, number),
                 FIELD("tasks.slots", rota__tasks, slots),
                 FIELD("tasks.slot_count", rota__tasks, slot_count),
+                FIELD("tasks.current", rota__tasks, current),
                 WHOLE("task", rota__task),
                 FIELD("task.link", rota__task, handle.link),
                 REGISTER("task.sp", sp),

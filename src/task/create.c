@@ -89,7 +89,7 @@ static struct rota__task *init(struct rota__tasks *tasks,
     task->waiting = NULL;
     task->wake = 0;
     task->owner = NULL;
-    task->woken_in = NULL;
+    task->leaving = NULL;
     rota__list_init(&task->siblings);
     rota__list_init(&task->borrowers);
     rota__list_init(&task->scopes);

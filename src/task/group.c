@@ -112,7 +112,7 @@ int rota__task_group_begin(rota_task_group *group, const char *where)
 {
     struct rota__task *self = rota__current();
 
-    group->parent = NULL;
+    *group = (rota_task_group){.parent = NULL};
     if (!self)
         return rota__misuse(rota__running_loop, -ROTA_ENOTASK,
                             "rota_task_group_begin", "use it in a task");
@@ -149,6 +149,8 @@ int rota_task_group_keep_errors(rota_task_group *group, rota_task_error *errors,
 {
     if (!group->parent)
         return -ROTA_ESCOPE;
+    if (group->error_count > 0)
+        return -ROTA_ESTATE;
     group->errors = errors;
     group->room = room;
     return 0;
@@ -212,10 +214,10 @@ static bool join_children(rota_task_group *group)
 
         rota__list_init(&waiter.link);
         group->waiting = &waiter;
-        if (rota__park(group->parent, &waiter) == -ECANCELED &&
-            !group->aborting) {
+        if (rota__park(group->parent, &waiter) == -ECANCELED) {
             cancelled = true;
-            abort_group(group);
+            if (!group->aborting)
+                abort_group(group);
         }
         group->waiting = NULL;
     }

@@ -5,7 +5,8 @@
  * A release does not hand the lock over: it wakes the first that waits, and
  * the lock stays free until that task runs. Meanwhile nobody else takes it,
  * because somebody is woken; and if the woken one was cancelled instead, it
- * wakes the next.
+ * wakes the next. If the first in line has been cancelled and does not know
+ * yet, the release wakes nobody, as in asyncio: that one does when it runs.
  */
 #include "task/task.h"
 
@@ -22,7 +23,8 @@ void rota_lock_fini(rota_lock *lock)
 
 static void wake_first(rota_lock *lock)
 {
-    if (rota__list_empty(&lock->queue.woken))
+    if (rota__list_empty(&lock->queue.woken) &&
+        !rota__queue_first_leaves(&lock->queue))
         (void)rota__queue_wake(&lock->queue);
 }
 

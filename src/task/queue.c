@@ -172,14 +172,20 @@ int rota_priority_queue_new(rota_queue **queue, size_t item_size,
     return err;
 }
 
-/* From the front of the ring or the bottom of the block, in no other order. */
+/*
+ * From the front of the ring or the bottom of the block, in no other order.
+ * Who is called may use the queue: it finds it shut down and empty.
+ */
 static void throw_away(rota_queue *queue)
 {
-    for (size_t i = 0; queue->release && i < queue->count; i++)
-        queue->release(
-            item_at(queue, (queue->first + i) & (queue->capacity - 1)));
+    size_t count = queue->count;
+    size_t first = queue->first;
+
+    queue->is_shutdown = true;
     queue->count = 0;
     queue->first = 0;
+    for (size_t i = 0; queue->release && i < count; i++)
+        queue->release(item_at(queue, (first + i) & (queue->capacity - 1)));
 }
 
 void rota_queue_free(rota_queue *queue)
@@ -250,12 +256,22 @@ int rota_queue_put_nowait(rota_queue *queue, const void *item)
     return 0;
 }
 
+/* All three: who waits in one is woken by those who wait in the others. */
+static int bind_queue(rota_queue *queue, rota_loop *loop)
+{
+    int err = rota__queue_bind(&queue->getters, loop);
+
+    if (err == 0)
+        err = rota__queue_bind(&queue->putters, loop);
+    return err < 0 ? err : rota__queue_bind(&queue->joiners, loop);
+}
+
 /* What a wait comes to: who was woken in vain wakes the next in line. */
 static int wait_in(rota_queue *queue, struct rota__queue_of_waiters *waiters,
                    struct rota__task *self, bool (*blocked)(const rota_queue *))
 {
     struct rota__place place;
-    int err = rota__queue_bind(waiters, self->loop);
+    int err = bind_queue(queue, self->loop);
 
     if (err < 0)
         return err;
@@ -359,7 +375,7 @@ int rota_queue_join(rota_queue *queue)
 
     if (!self || queue->unfinished == 0)
         return err;
-    err = rota__queue_bind(&queue->joiners, self->loop);
+    err = bind_queue(queue, self->loop);
     if (err < 0)
         return err;
     err = rota__queue_wait(self, &queue->joiners, &place);

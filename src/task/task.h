@@ -69,7 +69,7 @@ struct rota__task {
     struct rota__link siblings;   /* in the owner's list, if it has one */
     size_t index;                 /* the owner's: which child this is */
     struct rota__link borrowers;  /* that look on until the end */
-    struct rota__link *woken_in;  /* its place among the woken, or NULL */
+    struct rota__place *leaving;  /* what it has not left yet, or NULL */
     rota_task_function *function;
     void *arg;
     intptr_t result;
@@ -162,27 +162,41 @@ void rota__unpark_all(struct rota__link *queue, intptr_t result);
 /* Lets the others run once; 0 or -ECANCELED. */
 int rota__yield(struct rota__task *self);
 
+int rota__not_a_task(const char *function);
+
 /* The running task, or NULL with *err set, for a function that awaits. */
-struct rota__task *rota__waiting_task(const char *function, int *err);
+static inline struct rota__task *rota__waiting_task(const char *function,
+                                                    int *err)
+{
+    struct rota__task *self = rota__current();
+
+    if (rota__unlikely(!self))
+        *err = rota__not_a_task(function);
+    return self;
+}
 
 /*
  * Waiting in turn, for locks and their like: a waiter that was woken stands
- * among the woken until its task runs, so that nobody overtakes it and so
- * that the end of the lock finds it.
+ * among the woken, and one that was cancelled among the leaving, until its
+ * task runs, so that nobody overtakes it and so that the end of the lock
+ * finds it.
  */
 struct rota__place {
     struct rota__waiter waiter;
+    struct rota__queue_of_waiters *queue;
+    struct rota__place *outer; /* of the same task, also not left yet */
     bool woken;
-    bool gone; /* what it waited in has been ended */
+    bool first; /* when it was cancelled, nobody waited before it */
+    bool gone;  /* what it waited in has been ended */
 };
 
 void rota__queue_open(struct rota__queue_of_waiters *queue);
-/* Who waits, or is about to run, gets -ROTA_ECLOSING and looks no more. */
+/* Who has a place there gets -ROTA_ECLOSING and looks no more. */
 void rota__queue_close(struct rota__queue_of_waiters *queue);
 /* The same for what nobody should wait in: debug mode stops. */
 void rota__queue_end(struct rota__queue_of_waiters *queue,
                      const char *function);
-/* Nobody waits and nobody is about to run. */
+/* Nobody waits and nobody was woken; some may be leaving. */
 static inline bool rota__queue_idle(const struct rota__queue_of_waiters *queue)
 {
     return rota__list_empty(&queue->waiting) && rota__list_empty(&queue->woken);
@@ -206,8 +220,26 @@ static inline int rota__queue_bind(struct rota__queue_of_waiters *queue,
 int rota__queue_wait(struct rota__task *self,
                      struct rota__queue_of_waiters *queue,
                      struct rota__place *place);
+/* The same in two steps; between them the task may wait for other things. */
+int rota__queue_stay(struct rota__task *self,
+                     struct rota__queue_of_waiters *queue,
+                     struct rota__place *place);
+/* `err` as above; a cancellation is not lost when the queue is gone. */
+int rota__queue_leave(struct rota__task *self, struct rota__place *place,
+                      int err);
+/* The first in line was cancelled, and has not run yet. */
+bool rota__queue_first_leaves(const struct rota__queue_of_waiters *queue);
+void rota__queue_wake_first(struct rota__queue_of_waiters *queue);
+
 /* Wakes the first that waits; false if nobody does. */
-bool rota__queue_wake(struct rota__queue_of_waiters *queue);
+static inline bool rota__queue_wake(struct rota__queue_of_waiters *queue)
+{
+    if (rota__list_empty(&queue->waiting))
+        return false;
+    rota__queue_wake_first(queue);
+    return true;
+}
+
 void rota__queue_wake_all(struct rota__queue_of_waiters *queue);
 
 /* Cancelling, as the public calls do it. False if the task is done. */

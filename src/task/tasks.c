@@ -105,13 +105,14 @@ static void report_left(struct rota__task *task)
 static void leave_queues(struct rota__task *task)
 {
     struct rota__waiter *waiter = task->waiting;
+    struct rota__place *place;
 
-    if (task->woken_in)
-        rota__list_remove(task->woken_in);
     if (waiter && waiter->cancel)
         (void)waiter->cancel(waiter);
     else if (waiter)
         rota__list_remove(&waiter->link);
+    for (place = task->leaving; place; place = place->outer)
+        rota__list_remove(&place->waiter.link);
 }
 
 static void destroy(struct rota__task *task)

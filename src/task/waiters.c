@@ -2,30 +2,34 @@
 /*
  * Waiting in turn
  *
- *     waiting --wake--> woken --its task runs--> gone from both
- *        `----cancel---------------------------^
+ *     waiting --wake---> woken ----its task runs--> gone from all
+ *        `----cancel--> leaving --------------------^
  *
  * What locks, events, conditions, semaphores and queues have in common. A
  * place stands on the stack of the task that waits. That it stays among the
- * woken until its task runs is what keeps others from overtaking it, and lets
- * whoever ends the queue tell it that there is nothing left to look at.
+ * woken until its task runs is what keeps others from overtaking it. That it
+ * is in one of the three until then lets whoever ends the queue tell it that
+ * there is nothing left to look at.
+ *
+ * asyncio has one list for all three. Only a lock can tell the difference: it
+ * wakes nobody as long as the first in that list was woken or cancelled. Who
+ * was cancelled behind somebody who waits never gets to be that first one,
+ * since it runs before the one in front of it does. So it is enough to know
+ * of each whether it was the first, and to keep those in front.
  */
 #include "task/task.h"
 
-struct rota__task *rota__waiting_task(const char *function, int *err)
+int rota__not_a_task(const char *function)
 {
-    struct rota__task *self = rota__current();
-
-    if (rota__unlikely(!self))
-        *err = rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
-                            "wait in a task, not in a callback");
-    return self;
+    return rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
+                        "wait in a task, not in a callback");
 }
 
 void rota__queue_open(struct rota__queue_of_waiters *queue)
 {
     rota__list_init(&queue->waiting);
     rota__list_init(&queue->woken);
+    rota__list_init(&queue->leaving);
     queue->loop = NULL;
 }
 
@@ -37,20 +41,31 @@ static struct rota__place *place_at(struct rota__link *link)
     return rota__container_of(waiter, struct rota__place, waiter);
 }
 
+static bool is_used(const struct rota__queue_of_waiters *queue)
+{
+    return !rota__queue_idle(queue) || !rota__list_empty(&queue->leaving);
+}
+
 /* With waiters its loop lives, and in debug mode tells a foreign thread. */
 static void check_thread(const struct rota__queue_of_waiters *queue)
 {
-    if (!rota__queue_idle(queue))
+    if (is_used(queue))
         rota__check_thread(queue->loop, "a wake-up of a waiting task");
+}
+
+static void be_gone(struct rota__link *places)
+{
+    struct rota__link *link;
+
+    while ((link = rota__list_pop(places)) != NULL)
+        place_at(link)->gone = true;
 }
 
 void rota__queue_close(struct rota__queue_of_waiters *queue)
 {
-    struct rota__link *link;
-
     check_thread(queue);
-    while ((link = rota__list_pop(&queue->woken)) != NULL)
-        place_at(link)->gone = true;
+    be_gone(&queue->woken);
+    be_gone(&queue->leaving);
     while (!rota__list_empty(&queue->waiting)) {
         struct rota__place *place = place_at(queue->waiting.next);
 
@@ -62,7 +77,7 @@ void rota__queue_close(struct rota__queue_of_waiters *queue)
 
 void rota__queue_end(struct rota__queue_of_waiters *queue, const char *function)
 {
-    if (rota__queue_idle(queue))
+    if (!is_used(queue))
         return;
     (void)rota__misuse(queue->loop, -EBUSY, function,
                        "end it after the last task that waits for it");
@@ -71,50 +86,89 @@ void rota__queue_end(struct rota__queue_of_waiters *queue, const char *function)
 
 int rota__queue_rebind(struct rota__queue_of_waiters *queue, rota_loop *loop)
 {
-    if (!rota__queue_idle(queue))
+    if (is_used(queue))
         return rota__misuse(loop, -EINVAL, "a wait",
                             "tasks of another loop wait for the same thing");
     queue->loop = loop;
     return 0;
 }
 
-/* The request must not be lost: the task's next wait tells of it. */
-static int closed(struct rota__task *self, intptr_t err)
+/* It stands before `link` until its task runs. */
+static void stand(struct rota__place *place, struct rota__link *link)
+{
+    struct rota__task *task = place->waiter.task;
+
+    rota__list_push(link, &place->waiter.link);
+    place->outer = task->leaving;
+    task->leaving = place;
+}
+
+static bool leave(struct rota__waiter *waiter)
+{
+    struct rota__place *place =
+        rota__container_of(waiter, struct rota__place, waiter);
+    struct rota__queue_of_waiters *queue = place->queue;
+
+    place->first = queue->waiting.next == &waiter->link;
+    rota__unpark(waiter, -ECANCELED);
+    stand(place, place->first ? queue->leaving.next : &queue->leaving);
+    return true;
+}
+
+bool rota__queue_first_leaves(const struct rota__queue_of_waiters *queue)
+{
+    return !rota__list_empty(&queue->leaving) &&
+           place_at(queue->leaving.next)->first;
+}
+
+int rota__queue_stay(struct rota__task *self,
+                     struct rota__queue_of_waiters *queue,
+                     struct rota__place *place)
+{
+    place->queue = queue;
+    place->woken = false;
+    place->gone = false;
+    place->waiter.cancel = leave;
+    rota__list_push(&queue->waiting, &place->waiter.link);
+    return (int)rota__park(self, &place->waiter);
+}
+
+/* The next wait of the task tells of a request that this one cannot. */
+static int closed(struct rota__task *self, int err)
 {
     if (err == -ECANCELED)
         rota__cancel_next_wait(self);
     return -ROTA_ECLOSING;
 }
 
+int rota__queue_leave(struct rota__task *self, struct rota__place *place,
+                      int err)
+{
+    if (self->leaving == place)
+        self->leaving = place->outer;
+    if (rota__unlikely(place->gone))
+        return closed(self, err);
+    rota__list_cut(&place->waiter.link);
+    return err;
+}
+
 int rota__queue_wait(struct rota__task *self,
                      struct rota__queue_of_waiters *queue,
                      struct rota__place *place)
 {
-    intptr_t err;
+    int err = rota__queue_stay(self, queue, place);
 
-    place->woken = false;
-    place->gone = false;
-    err = rota__park_in(self, &place->waiter, &queue->waiting);
-    self->woken_in = NULL;
-    if (rota__unlikely(place->gone))
-        return closed(self, err);
-    if (place->woken)
-        rota__list_cut(&place->waiter.link);
-    return (int)err;
+    return rota__queue_leave(self, place, err);
 }
 
-bool rota__queue_wake(struct rota__queue_of_waiters *queue)
+void rota__queue_wake_first(struct rota__queue_of_waiters *queue)
 {
-    struct rota__link *first = queue->waiting.next;
+    struct rota__place *first = place_at(queue->waiting.next);
 
-    if (first == &queue->waiting)
-        return false;
     check_thread(queue);
-    place_at(first)->woken = true;
-    rota__unpark(&place_at(first)->waiter, 0);
-    rota__list_push(&queue->woken, first);
-    place_at(first)->waiter.task->woken_in = first;
-    return true;
+    first->woken = true;
+    rota__unpark(&first->waiter, 0);
+    stand(first, &queue->woken);
 }
 
 void rota__queue_wake_all(struct rota__queue_of_waiters *queue)
