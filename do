@@ -221,6 +221,22 @@ do_valgrind() {
             --errors-for-leak-kinds=definite --show-leak-kinds=definite' "$@"
 }
 
+## tests/test_schedules* with 20,000 seeds under ASan and UBSan, or some
+do_torture() {
+    local file
+
+    if [[ $# == 0 ]]; then
+        for file in tests/test_schedules*.c; do
+            file=${file##*/test_}
+            set -- "$@" "${file%.c}"
+        done
+    fi
+    slow_down 200
+    export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+    export ROTA_TEST_SCHEDULES=${ROTA_TEST_SCHEDULES:-20000}
+    sanitize asan address,undefined "$@"
+}
+
 ## the test-suite built with clang
 do_clang() {
     need "${test_packages[@]}" clang

@@ -45,6 +45,7 @@ ON_A_VIRTUAL_CLOCK = [
     'current_loop', 'call_soon', 'call_later', 'call_at', 'loop_time',
     'three_fetches', 'blocking_sleep 1', 'thread_loop', 'nested_run',
     'service', 'debug_mode', 'exercise1', 'exercise3', 'tutorial',
+    'producer_consumer', 'worker_pool', 'crawler',
 ]
 STOPPED_BY_DEBUG_MODE = {'nested_run'}
 TALKATIVE_IN_DEBUG_MODE = {'blocking_sleep 1', 'debug_mode'}

@@ -19,9 +19,10 @@ typedef struct rota_concurrent_future rota_concurrent_future;
 /*
  * Runs function(arg) as a task on a loop of another thread, in a copy of the
  * caller's context, and gives a future of its result, which is to be freed
- * with rota_concurrent_future_free(). The loop must not be freed meanwhile;
- * if it closes first, the result is -ROTA_ECLOSED. Errors: -ROTA_ECLOSED,
- * -EINVAL, -ENOMEM.  asyncio: run_coroutine_threadsafe().
+ * with rota_concurrent_future_free(). The loop must not be freed while a call
+ * here is under way, except one that waits; if it closes first, the result is
+ * -ROTA_ECLOSED. Errors: -ROTA_ECLOSED, -EINVAL, -ENOMEM (also as the result:
+ * no stack to be had).  asyncio: run_coroutine_threadsafe().
  */
 int rota_run_coroutine_threadsafe(rota_loop *loop,
                                   rota_concurrent_future **future,
@@ -30,16 +31,18 @@ int rota_run_coroutine_threadsafe(rota_loop *loop,
 
 /*
  * Blocks this thread until the task is done, and returns its result, as often
- * as it is asked. Errors besides: -ETIMEDOUT after `timeout` seconds
- * (INFINITY: no limit; the task goes on), -ECANCELED, -EDEADLK (on the thread
- * that runs the loop), -EINVAL (a NaN).  asyncio: Future.result(timeout).
+ * as it is asked. Errors besides: -ETIMEDOUT after `timeout` seconds of real
+ * time (INFINITY: no limit; 0 only looks; the task goes on), -ECANCELED,
+ * -EDEADLK (on the thread that runs the loop), -EINVAL (a NaN).
+ * asyncio: Future.result(timeout).
  */
 intptr_t rota_concurrent_future_result(rota_concurrent_future *future,
                                        double timeout) ROTA_MUST_USE;
 
 /*
- * Cancels it, and with it the task. False if it was done.
- * asyncio: Future.cancel().
+ * Cancels it at once, and with it the task, a turn later; an error that this
+ * returns nevertheless goes to the exception handler of its loop. False if it
+ * was done.  asyncio: Future.cancel().
  */
 bool rota_concurrent_future_cancel(rota_concurrent_future *future);
 
@@ -48,10 +51,9 @@ bool rota_concurrent_future_cancelled(rota_concurrent_future *future);
 
 /*
  * Lets a pending future of this thread's loop become what this one becomes.
- * Cancelling `future` cancels this one. Both must live until `future` is done;
- * one at a time. Errors: -EBUSY (one is waiting already), -ROTA_ESTATE
- * (`future` is done), -ROTA_ECLOSED.
- * asyncio: wrap_future().
+ * Cancelling `future`, or ending it before, cancels this one, which may be
+ * freed at once. Errors: -EBUSY (another future is waiting already),
+ * -ROTA_ESTATE (`future` is done), -ROTA_ECLOSED.  asyncio: wrap_future().
  */
 int rota_wrap_future(rota_concurrent_future *concurrent, rota_future *future);
 

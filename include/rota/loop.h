@@ -70,7 +70,8 @@ typedef struct rota_loop_options {
 
 /*
  * Makes a loop; free it with rota_loop_free(). `options` may be NULL.
- * Errors: -EINVAL (a poller that this system has not), -ENOMEM, -EMFILE.
+ * Errors: -EINVAL (a poller that this system has not, a watchdog's limit that
+ * is no time), -ENOMEM, -EMFILE, -EAGAIN (no thread for a watchdog).
  * asyncio: new_event_loop().
  */
 int rota_new_event_loop(rota_loop **loop, const rota_loop_options *options);

@@ -42,18 +42,16 @@ typedef struct rota_as_completed {
     struct rota__handle handle;
     struct rota__queue_of_waiters queue;
     struct rota__link finished;
-    struct rota__completion *completions;
+    struct rota__completions *completions;
     rota_loop *loop;
-    size_t count;
     size_t left;
     bool timed_out;
 } rota_as_completed;
 
 /*
  * Begins to watch the tasks, for `timeout` seconds (INFINITY: no limit). One
- * allocation, given back by rota_as_completed_end(), in which the loop must
- * still be open. Errors besides: -ROTA_ENOLOOP.
- * asyncio: as_completed().
+ * allocation, given back by rota_as_completed_end(). Errors besides:
+ * -ROTA_ENOLOOP.  asyncio: as_completed().
  */
 int rota_as_completed_begin(rota_as_completed *iterator, const rota_task *tasks,
                             size_t count, double timeout) ROTA_MUST_USE;
@@ -62,12 +60,15 @@ int rota_as_completed_begin(rota_as_completed *iterator, const rota_task *tasks,
  * Waits for the next one that is done. 1 with its handle in *task, of which
  * rota_await() gives the result at once; 0 when there are no more; -ETIMEDOUT
  * when the time has passed before all were done. Several tasks may share one
- * iterator.
+ * iterator; one that is cancelled while it waits has got nothing.
  */
 int rota_as_completed_next(rota_as_completed *iterator,
                            rota_task *task) ROTA_MUST_USE;
 
-/* Stops watching; tasks that still wait for a next one get -ROTA_ECLOSING. */
+/*
+ * Stops watching; tasks that still wait for a next one get -ROTA_ECLOSING. In
+ * any context of the loop's thread, also after the loop was closed.
+ */
 void rota_as_completed_end(rota_as_completed *iterator);
 
 #ifdef __cplusplus

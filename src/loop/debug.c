@@ -44,7 +44,7 @@ void rota__name_handle(rota_loop *loop, struct rota__handle *handle, char *out,
 {
     char name[96];
 
-    if (loop->describe && loop->describe(handle, out, size))
+    if (loop->describe && loop->describe(loop, handle, out, size))
         return;
     rota__name_function(rota__handle_function(handle), name, sizeof name);
     snprintf(out, size, "callback %s", name);

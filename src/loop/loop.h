@@ -10,12 +10,11 @@
  * belongs to whoever embeds it; the loop only links it. `ready` collects what
  * the next turn runs, `running` is what is left of the present one.
  *
- * The layers above hang on by four hooks: describe (debug mode's names; one
- * without room only says whether it knows the handle, which then stays until
- * it has run),
- * at_close (what must end before the loop does), drop (a handle that is still
- * queued when the loop closes, unlinked, and never to run), and wait_hooks
- * (around a wait that blocks; Python releases its lock there).
+ * The layers above hang on by four hooks: describe (what messages call a
+ * handle, or, for NULL, who runs now; without room it only says whether it
+ * knows), at_close (what must end before the loop does), drop (a handle that
+ * is still queued when the loop closes, unlinked, and never to run), and
+ * wait_hooks (around a wait that blocks; Python releases its lock there).
  */
 #ifndef ROTA_LOOP_LOOP_H
 #define ROTA_LOOP_LOOP_H
@@ -98,7 +97,8 @@ struct rota_loop {
     rota_exception_handler *exception_handler;
     void *exception_arg;
     int64_t slow_callback; /* ns */
-    bool (*describe)(struct rota__handle *handle, char *out, size_t size);
+    bool (*describe)(rota_loop *loop, struct rota__handle *handle, char *out,
+                     size_t size);
     void (*drop)(struct rota__handle *handle);
     /* The task layer's: the task that runs, or NULL. */
     struct rota__actor *(*running_actor)(rota_loop *loop);
@@ -159,17 +159,13 @@ void rota__take_from_threads(rota_loop *loop);
 void rota__interrupt(rota_loop *loop);
 
 /* Turns */
-struct rota__step {
-    struct rota__handle *handle;
-    const void *function; /* NULL: describe() knows the handle */
-};
-
 struct rota__running {
     rota_loop *before; /* that ran on this thread, for nested runs */
     struct rota__running *outer;
     uintptr_t thread_before;
-    bool stopping_before;   /* a stop ends the run that it was asked in */
-    struct rota__step step; /* of the watchdog's, that a nested run is in */
+    bool stopping_before; /* a stop ends the run that it was asked in */
+    bool in_step;         /* of the watchdog's, that a nested run is in */
+    const void *step_function;
 };
 
 /*

@@ -262,7 +262,7 @@ int rota__run_begin(rota_loop *loop, struct rota__running *run, bool nested)
     run->before = rota__running_loop;
     run->outer = loop->runs;
     run->stopping_before = loop->runs && loop->stopping;
-    run->step.handle = NULL;
+    run->in_step = false;
     if (loop->watchdog)
         rota__watchdog_enter(loop, run);
     if (loop->runs)

@@ -14,10 +14,10 @@
  * costs nothing. A step is known by the time when it began: one that is due
  * began long ago, so no other can have the same.
  *
- * To tell, the watchdog halts the loop's thread (os/halt.c), and only then
- * looks at the handle: a callback may have freed its own, but a handle that
- * describe() knows stays until it has run. The lock keeps the thread from
- * leaving the loop, and so from ending, while it may be sent a signal.
+ * To tell, the watchdog halts the loop's thread (os/halt.c) and asks, while it
+ * stands, who runs. The step's handle is not looked at after its beginning: a
+ * callback may free its own. The lock keeps the thread from leaving the loop,
+ * and so from ending, while it may be sent a signal.
  */
 #include "loop/loop.h"
 #include <rota/debug.h>
@@ -38,18 +38,16 @@ struct rota__watchdog {
     pthread_mutex_t lock; /* guards `watched`; the loop's thread stays */
     pthread_t watched;
 
-    _Atomic int64_t began; /* the step that is under way; 0: none */
-    struct rota__step step;
-    _Atomic(const void *) function; /* the step's */
+    _Atomic int64_t began;          /* the step that is under way; 0: none */
+    _Atomic(const void *) function; /* of the step; NULL: a task */
     atomic_bool asleep;             /* a step must wake it */
 };
 
 /* --- In the loop's thread ------------------------------------------------ */
 
-static void set_step(struct rota__watchdog *dog, struct rota__step step)
+static void set_step(struct rota__watchdog *dog, const void *function)
 {
-    dog->step = step;
-    atomic_store_explicit(&dog->function, step.function, memory_order_relaxed);
+    atomic_store_explicit(&dog->function, function, memory_order_release);
     atomic_store(&dog->began, rota__clock_quick(&dog->loop->clock));
     if (rota__unlikely(atomic_load(&dog->asleep)) &&
         atomic_exchange(&dog->asleep, false))
@@ -58,11 +56,9 @@ static void set_step(struct rota__watchdog *dog, struct rota__step step)
 
 void rota__watchdog_step(rota_loop *loop, struct rota__handle *handle)
 {
-    struct rota__step step = {handle, NULL};
+    bool task = loop->describe && loop->describe(loop, handle, NULL, 0);
 
-    if (!loop->describe || !loop->describe(handle, NULL, 0))
-        step.function = rota__handle_function(handle);
-    set_step(loop->watchdog, step);
+    set_step(loop->watchdog, task ? NULL : rota__handle_function(handle));
 }
 
 void rota__watchdog_stepped(rota_loop *loop)
@@ -81,8 +77,8 @@ void rota__watchdog_enter(rota_loop *loop, struct rota__running *run)
 {
     struct rota__watchdog *dog = loop->watchdog;
 
-    if (atomic_load(&dog->began) != 0)
-        run->step = dog->step;
+    run->in_step = atomic_load(&dog->began) != 0;
+    run->step_function = atomic_load(&dog->function);
     rota__watchdog_stepped(loop);
     watch_this_thread(dog);
 }
@@ -92,8 +88,8 @@ void rota__watchdog_leave(rota_loop *loop, const struct rota__running *run)
 {
     rota__watchdog_stepped(loop);
     watch_this_thread(loop->watchdog); /* waits until it is not signalled */
-    if (run->step.handle)
-        set_step(loop->watchdog, run->step);
+    if (run->in_step)
+        set_step(loop->watchdog, run->step_function);
 }
 
 /* --- In the watchdog's --------------------------------------------------- */
@@ -104,33 +100,44 @@ struct sight {
     int64_t began;
     int64_t age;
     bool over; /* the step has ended meanwhile */
+    const void *function;
     char name[128];
 };
+
+static void note_function(struct sight *sight)
+{
+    sight->function =
+        atomic_load_explicit(&sight->dog->function, memory_order_acquire);
+    sight->over = atomic_load(&sight->dog->began) != sight->began;
+}
 
 static void look(struct rota__halt *halt)
 {
     struct sight *sight = rota__container_of(halt, struct sight, halt);
-    const struct rota__watchdog *dog = sight->dog;
+    rota_loop *loop = sight->dog->loop;
 
-    sight->over = atomic_load(&dog->began) != sight->began;
-    if (!sight->over && !dog->step.function)
-        dog->loop->describe(dog->step.handle, sight->name, sizeof sight->name);
+    note_function(sight);
+    if (!sight->over && loop->describe)
+        (void)loop->describe(loop, NULL, sight->name, sizeof sight->name);
 }
 
-static void name_function(struct sight *sight, const void *function)
+/* A task that runs has its name by now, if its thread has answered. */
+static void name_callback(struct sight *sight)
 {
     char name[96] = "";
 
-    if (function)
-        rota__name_function(function, name, sizeof name);
+    if (sight->function)
+        rota__name_function(sight->function, name, sizeof name);
     snprintf(sight->name, sizeof sight->name, "%s%s",
-             function ? "callback " : "a task", name);
+             sight->function ? "callback " : "a task", name);
 }
 
+/* In one piece, whatever other threads print. */
 static void print(const struct sight *sight, bool stands)
 {
     char place[256];
 
+    flockfile(stderr);
     rota__report("executing %s has held the loop for %.3f seconds; %s",
                  sight->name, (double)sight->age / (double)ROTA__SECOND,
                  stands ? "it is at" : "its thread does not answer");
@@ -140,26 +147,25 @@ static void print(const struct sight *sight, bool stands)
     }
     if (sight->halt.count == rota__countof(sight->halt.pcs))
         rota__report("  ...");
+    funlockfile(stderr);
 }
 
 static void tell(struct rota__watchdog *dog, int64_t began)
 {
     struct sight sight = {.halt.look = look, .dog = dog, .began = began};
-    const void *function;
     bool stands;
 
     pthread_mutex_lock(&dog->lock);
-    sight.over = atomic_load(&dog->began) != began;
+    note_function(&sight);
     sight.age = rota__clock_now() - began;
     stands = !sight.over && rota__halt(dog->watched, &sight.halt);
     pthread_mutex_unlock(&dog->lock);
-    function = atomic_load_explicit(&dog->function, memory_order_relaxed);
     if (!stands)
-        sight.over = atomic_load(&dog->began) != began;
+        note_function(&sight);
     if (sight.over)
         return;
     if (!sight.name[0])
-        name_function(&sight, function);
+        name_callback(&sight);
     print(&sight, stands);
 }
 

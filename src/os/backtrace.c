@@ -54,3 +54,31 @@ size_t rota__backtrace_interrupted(void **pcs, size_t room)
     _Unwind_Backtrace(take, &walk);
     return walk.count;
 }
+
+struct search {
+    uintptr_t address;
+    struct rota__frame found;
+};
+
+/* A frame is told with the stack pointer that it had when it called on. */
+static _Unwind_Reason_Code look_above(struct _Unwind_Context *frame, void *arg)
+{
+    struct search *search = arg;
+    uintptr_t pc = (uintptr_t)_Unwind_GetIP(frame);
+    uintptr_t sp = (uintptr_t)_Unwind_GetCFA(frame);
+
+    if (pc == 0)
+        return _URC_END_OF_STACK;
+    if (sp <= search->address)
+        return _URC_NO_REASON;
+    search->found = (struct rota__frame){pc, sp};
+    return _URC_END_OF_STACK;
+}
+
+struct rota__frame rota__frame_above(const void *address)
+{
+    struct search search = {.address = (uintptr_t)address};
+
+    _Unwind_Backtrace(look_above, &search);
+    return search.found;
+}

@@ -288,6 +288,22 @@ size_t rota__backtrace(void **pcs, size_t room);
 size_t rota__backtrace_interrupted(void **pcs, size_t room);
 
 /*
+ * A call on this stack that has not returned: where it returns to, and the
+ * stack pointer there. No two calls have both the same while they last.
+ */
+struct rota__frame {
+    uintptr_t pc;
+    uintptr_t sp;
+};
+
+/*
+ * The call of the function in whose frame the address lies; zeros if that is
+ * not known. Once the function has returned, it is another one, whatever has
+ * been called since.
+ */
+struct rota__frame rota__frame_above(const void *address);
+
+/*
  * What messages call a function, static ones too: its name, or "at", file and
  * offset (for addr2line) when the file has no symbol for it, or the address.
  * Quick for an address that was asked for lately; allocates nothing.

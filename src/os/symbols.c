@@ -20,6 +20,9 @@
 #if !defined(__APPLE__)
 #include <elf.h>
 #include <link.h>
+#if !defined(ElfW)
+#define ElfW(type) Elf_##type
+#endif
 #endif
 
 struct symbol {

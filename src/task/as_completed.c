@@ -3,15 +3,25 @@
  * Tasks in the order of their ends
  *
  *     a borrower in each task --its end, a turn later--> finished --next--> out
+ *
+ * The borrowers are an allocation, which the loop takes back if it closes
+ * before the iterator ends.
  */
 #include "task/task.h"
 #include <math.h>
 
-struct rota__completion {
+struct completion {
     struct rota__borrower borrower; /* then its link stands in `finished` */
     rota_task task;
     rota_as_completed *iterator;
     bool finished;
+};
+
+struct rota__completions {
+    struct rota__at_close at_close;
+    rota_as_completed *iterator;
+    size_t count;
+    struct completion each[];
 };
 
 _Static_assert(offsetof(rota_as_completed, node) ==
@@ -25,17 +35,17 @@ static struct rota__timer *timer_of(rota_as_completed *iterator)
     return (struct rota__timer *)(void *)iterator;
 }
 
-static struct rota__completion *completion_of(struct rota__handle *handle)
+static struct completion *completion_of(struct rota__handle *handle)
 {
     struct rota__borrower *borrower =
         rota__container_of(handle, struct rota__borrower, handle);
 
-    return rota__container_of(borrower, struct rota__completion, borrower);
+    return rota__container_of(borrower, struct completion, borrower);
 }
 
 static void task_done(struct rota__handle *handle)
 {
-    struct rota__completion *completion = completion_of(handle);
+    struct completion *completion = completion_of(handle);
     rota_as_completed *iterator = completion->iterator;
 
     completion->finished = true;
@@ -52,14 +62,12 @@ static void time_is_over(struct rota__handle *handle)
 {
     rota_as_completed *iterator =
         rota__container_of(handle, rota_as_completed, handle);
+    struct rota__completions *all = iterator->completions;
 
     iterator->timed_out = true;
-    for (size_t i = 0; i < iterator->count; i++) {
-        struct rota__completion *completion = &iterator->completions[i];
-
-        if (!completion->finished)
-            rota__unready(&completion->borrower.handle);
-    }
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->each[i].finished)
+            rota__unready(&all->each[i].borrower.handle);
     rota__queue_wake_all(&iterator->queue);
 }
 
@@ -75,14 +83,32 @@ static int set_timer(rota_as_completed *iterator, double timeout)
 
 static void watch(rota_as_completed *iterator, const rota_task *tasks)
 {
-    for (size_t i = 0; i < iterator->count; i++) {
-        struct rota__completion *completion = &iterator->completions[i];
+    struct rota__completions *all = iterator->completions;
 
-        completion->task = tasks[i];
-        completion->iterator = iterator;
-        completion->finished = false;
-        rota__borrow(tasks[i], &completion->borrower, task_done);
+    for (size_t i = 0; i < all->count; i++) {
+        all->each[i].task = tasks[i];
+        all->each[i].iterator = iterator;
+        all->each[i].finished = false;
+        rota__borrow(tasks[i], &all->each[i].borrower, task_done);
     }
+}
+
+static void unwatch(rota_as_completed *iterator)
+{
+    struct rota__completions *all = iterator->completions;
+
+    rota__timer_cancel(iterator->loop, timer_of(iterator));
+    for (size_t i = 0; i < all->count; i++)
+        rota__unready(&all->each[i].borrower.handle);
+    rota__queue_close(&iterator->queue);
+    rota__free(all);
+    iterator->completions = NULL;
+}
+
+static void loop_closes(struct rota__at_close *at_close)
+{
+    unwatch(rota__container_of(at_close, struct rota__completions, at_close)
+                ->iterator);
 }
 
 static int check(const rota_task *tasks, size_t count, double timeout)
@@ -91,33 +117,37 @@ static int check(const rota_task *tasks, size_t count, double timeout)
         return -ROTA_ENOLOOP;
     if (isnan(timeout))
         return -EINVAL;
-    return rota__tasks_check(NULL, tasks, count, "rota_as_completed_begin");
+    return rota__tasks_check(rota__current(), tasks, count,
+                             "rota_as_completed_begin");
 }
 
 int rota_as_completed_begin(rota_as_completed *iterator, const rota_task *tasks,
                             size_t count, double timeout)
 {
+    struct rota__completions *all;
     int err = check(tasks, count, timeout);
 
     if (err < 0)
         return err;
+    all = rota__alloc(sizeof *all + count * sizeof(all->each[0]));
+    if (!all)
+        return -ENOMEM;
     *iterator = (rota_as_completed){
         .loop = rota__running_loop,
-        .completions =
-            rota__alloc((count + 1) * sizeof(struct rota__completion)),
-        .count = count,
+        .completions = all,
         .left = count,
     };
-    if (!iterator->completions)
-        return -ENOMEM;
-    rota__queue_open(&iterator->queue);
-    rota__list_init(&iterator->finished);
-    err = set_timer(iterator, timeout);
+    err = set_timer(iterator, count > 0 ? timeout : (double)INFINITY);
     if (err < 0) {
-        rota__free(iterator->completions);
+        rota__free(all);
         return err;
     }
+    rota__queue_open(&iterator->queue);
+    rota__list_init(&iterator->finished);
+    all->iterator = iterator;
+    all->count = count;
     watch(iterator, tasks);
+    rota__at_close_add(iterator->loop, &all->at_close, loop_closes);
     return 0;
 }
 
@@ -147,6 +177,8 @@ int rota_as_completed_next(rota_as_completed *iterator, rota_task *task)
 
     if (!self)
         return err;
+    if (!iterator->completions)
+        return -ROTA_ECLOSING;
     if (self->loop != iterator->loop)
         return -EINVAL;
     iterator->queue.loop = self->loop;
@@ -162,11 +194,8 @@ int rota_as_completed_next(rota_as_completed *iterator, rota_task *task)
 
 void rota_as_completed_end(rota_as_completed *iterator)
 {
-    rota__timer_cancel(iterator->loop, timer_of(iterator));
-    for (size_t i = 0; i < iterator->count; i++)
-        rota__unready(&iterator->completions[i].borrower.handle);
-    rota__queue_close(&iterator->queue);
-    rota__free(iterator->completions);
-    iterator->completions = NULL;
-    iterator->count = 0;
+    if (!iterator->completions)
+        return;
+    rota__at_close_remove(&iterator->completions->at_close);
+    unwatch(iterator);
 }

@@ -25,7 +25,8 @@ int rota_barrier_init(rota_barrier *barrier, size_t parties)
 
 void rota_barrier_fini(rota_barrier *barrier)
 {
-    rota_condition_fini(&barrier->condition);
+    rota__queue_end(&barrier->condition.queue, "rota_barrier_fini");
+    rota__queue_end(&barrier->condition.own.queue, "rota_barrier_fini");
 }
 
 static bool is_open(void *arg)
@@ -75,6 +76,22 @@ static void leave(rota_barrier *barrier)
     (void)rota_condition_notify_all(&barrier->condition);
 }
 
+/* With the lock, and not while tasks of another loop are inside. */
+static int take_lock(rota_barrier *barrier, const char *function)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task(function, &err);
+
+    if (self)
+        err = rota_condition_acquire(&barrier->condition);
+    if (err < 0)
+        return err;
+    err = rota__queue_bind(&barrier->condition.queue, rota__running_loop);
+    if (err < 0)
+        (void)rota_condition_release(&barrier->condition);
+    return err;
+}
+
 /* With the lock held; it is held after, unless the barrier is gone. */
 static intptr_t wait_inside(rota_barrier *barrier)
 {
@@ -93,7 +110,7 @@ static intptr_t wait_inside(rota_barrier *barrier)
 
 intptr_t rota_barrier_wait(rota_barrier *barrier)
 {
-    intptr_t result = rota_condition_acquire(&barrier->condition);
+    intptr_t result = take_lock(barrier, "rota_barrier_wait");
 
     if (result < 0)
         return result;
@@ -104,9 +121,9 @@ intptr_t rota_barrier_wait(rota_barrier *barrier)
 }
 
 /* Tells all of another state, and whether that can be done at once. */
-static int change_state(rota_barrier *barrier, int state)
+static int change_state(rota_barrier *barrier, int state, const char *function)
 {
-    int err = rota_condition_acquire(&barrier->condition);
+    int err = take_lock(barrier, function);
 
     if (err < 0)
         return err;
@@ -119,12 +136,12 @@ static int change_state(rota_barrier *barrier, int state)
 
 int rota_barrier_reset(rota_barrier *barrier)
 {
-    return change_state(barrier, RESETTING);
+    return change_state(barrier, RESETTING, "rota_barrier_reset");
 }
 
 int rota_barrier_abort(rota_barrier *barrier)
 {
-    return change_state(barrier, BROKEN);
+    return change_state(barrier, BROKEN, "rota_barrier_abort");
 }
 
 size_t rota_barrier_parties(const rota_barrier *barrier)

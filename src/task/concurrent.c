@@ -27,7 +27,7 @@ struct rota_concurrent_future {
     rota_loop *loop;
     struct rota__task *task; /* of the loop's thread, while it runs */
     rota_future *wrapper;    /* of any loop, under the lock */
-    rota_handle wrapper_done;
+    struct rota__future_waiter wrapper_done;
     rota_task_function *function;
     void *arg;
     atomic_uint references;
@@ -78,12 +78,12 @@ static bool finish(rota_concurrent_future *future, intptr_t result,
     return first;
 }
 
-/* With the only reference left, nobody will ask. */
-static void report_unless_asked(rota_concurrent_future *future,
-                                struct rota__task *task)
+/* With the only reference left nobody will ask, nor after a cancellation. */
+static void report_unless_told(rota_concurrent_future *future,
+                               struct rota__task *task, bool told)
 {
     if (!rota_is_error(task->result) || task->result == -ECANCELED ||
-        atomic_load(&future->references) > 1)
+        (told && atomic_load(&future->references) > 1))
         return;
     rota_call_exception_handler(
         future->loop, &(rota_exception_context){
@@ -98,12 +98,13 @@ static void task_done(struct rota__owner *owner, struct rota__task *task)
 {
     rota_concurrent_future *future =
         rota__container_of(owner, rota_concurrent_future, owner);
+    bool told;
 
     rota__at_close_remove(&future->at_close);
     future->task = NULL;
     task->loop->tasks->zombie = task;
-    finish(future, task->result, task->result == -ECANCELED);
-    report_unless_asked(future, task);
+    told = finish(future, task->result, task->result == -ECANCELED);
+    report_unless_told(future, task, told);
     unref(future);
 }
 
@@ -118,18 +119,22 @@ static void loop_closes(struct rota__at_close *at_close)
     unref(future);
 }
 
+/* From here on the task holds the loop's reference, and may give it back. */
 static int start(rota_concurrent_future *future)
 {
-    int err =
-        rota__task_create(future->loop, &future->task, NULL, future->function,
-                          future->arg, "another thread");
+    struct rota__task *task;
+    int err = rota__task_create(future->loop, &task, NULL, future->function,
+                                future->arg, "another thread");
 
     if (err < 0)
         return err;
-    rota__bindings_unref(future->task->actor.own.bindings);
-    future->task->actor.own.bindings = rota__bindings_ref(future->bindings);
-    future->task->owner = &future->owner;
+    rota__bindings_unref(task->actor.own.bindings);
+    task->actor.own.bindings = rota__bindings_ref(future->bindings);
+    task->owner = &future->owner;
+    future->task = task;
     rota__at_close_add(future->loop, &future->at_close, loop_closes);
+    if (rota__unlikely(rota__begins_eagerly(task->loop, NULL)))
+        rota__task_begin(task);
     return 0;
 }
 
@@ -137,11 +142,11 @@ static void begin(struct rota__message *message, bool dropped)
 {
     rota_concurrent_future *future =
         rota__container_of(message, rota_concurrent_future, begin);
-    int err = dropped ? -ROTA_ECLOSED : 0;
+    int err = dropped ? -ROTA_ECLOSED : -ECANCELED;
 
-    if (err == 0 && !rota_concurrent_future_done(future))
+    if (!dropped && !rota_concurrent_future_done(future))
         err = start(future);
-    if (future->task)
+    if (err == 0)
         return;
     finish(future, err, false);
     unref(future);
@@ -194,6 +199,8 @@ int rota_run_coroutine_threadsafe(rota_loop *loop, rota_concurrent_future **out,
     future->cancel.future = future;
     *out = future;
     rota__send(loop, &future->begin, begin);
+    if (loop->closed) /* the message may lie there until the loop is freed */
+        finish(future, -ROTA_ECLOSED, false);
     return 0;
 }
 
@@ -242,10 +249,14 @@ bool rota_concurrent_future_cancel(rota_concurrent_future *future)
     return true;
 }
 
-/* The wrapper is done: it was told, or somebody has cancelled it. */
-static void unwrap(rota_future *wrapper, void *arg)
+/*
+ * The wrapper is done, by us or by somebody else. The lock also waits for the
+ * thread that has passed the result on and is still on its way out.
+ */
+static void unwrap(struct rota__future_waiter *waiter, rota_future *wrapper)
 {
-    rota_concurrent_future *future = arg;
+    rota_concurrent_future *future =
+        rota__container_of(waiter, rota_concurrent_future, wrapper_done);
 
     pthread_mutex_lock(&future->lock);
     future->wrapper = NULL;
@@ -257,26 +268,25 @@ static void unwrap(rota_future *wrapper, void *arg)
 
 static int wrap(rota_concurrent_future *concurrent, rota_future *future)
 {
-    int err;
-
     if (concurrent->wrapper)
         return -EBUSY;
-    err = rota_future_add_done_callback(future, &concurrent->wrapper_done,
-                                        unwrap, concurrent);
-    if (err < 0)
-        return err;
-    atomic_fetch_add(&concurrent->references, 1);
-    if (concurrent->done)
+    if (concurrent->done) {
         pass_on(future, concurrent->result);
-    else
-        concurrent->wrapper = future;
+        return 0;
+    }
+    atomic_fetch_add(&concurrent->references, 1);
+    concurrent->wrapper = future;
+    concurrent->wrapper_done.wake = unwrap;
+    rota__list_push(&future->callbacks, &concurrent->wrapper_done.link);
     return 0;
 }
 
 int rota_wrap_future(rota_concurrent_future *concurrent, rota_future *future)
 {
-    int err;
+    int err = rota__check(future->loop, "rota_wrap_future");
 
+    if (err < 0)
+        return err;
     if (rota_future_done(future))
         return -ROTA_ESTATE;
     pthread_mutex_lock(&concurrent->lock);

@@ -5,6 +5,9 @@
  *
  * A task that was notified and then fails to return normally, because it was
  * cancelled meanwhile, notifies another: the notification is not lost.
+ *
+ * It keeps its place in the queue until it has the lock again, so that the end
+ * of the condition finds it there as well.
  */
 #include "task/task.h"
 
@@ -18,7 +21,7 @@ void rota_condition_init(rota_condition *condition, rota_lock *lock)
 void rota_condition_fini(rota_condition *condition)
 {
     rota__queue_end(&condition->queue, "rota_condition_fini");
-    rota_lock_fini(&condition->own);
+    rota__queue_end(&condition->own.queue, "rota_condition_fini");
 }
 
 int rota_condition_acquire(rota_condition *condition)
@@ -49,35 +52,57 @@ static void notify(rota_condition *condition, size_t count)
 }
 
 /* Cancellations do not keep it from taking the lock; they are told later. */
-static int take_lock_back(rota_condition *condition, int err)
+static int take_lock_back(rota_lock *lock, const struct rota__place *place,
+                          int *err)
 {
     int locked;
 
-    while ((locked = rota_lock_acquire(condition->lock)) == -ECANCELED)
-        err = locked;
-    if (locked < 0)
-        return locked;
-    if (err < 0)
+    do {
+        locked = rota_lock_acquire(lock);
+        if (locked == -ECANCELED)
+            *err = locked;
+    } while (locked == -ECANCELED && !place->gone);
+    return locked;
+}
+
+/* Without a condition there is nothing that the lock would be held for. */
+static int come_back(rota_condition *condition, rota_lock *lock,
+                     struct rota__task *self, struct rota__place *place,
+                     int err)
+{
+    int locked =
+        place->gone ? -ROTA_ECLOSING : take_lock_back(lock, place, &err);
+
+    err = rota__queue_leave(self, place, err);
+    if (err == -ROTA_ECLOSING) {
+        if (locked == 0)
+            (void)rota_lock_release(lock);
+        return err;
+    }
+    if (err < 0 || locked < 0)
         notify(condition, 1);
-    return err;
+    if (err < 0 && locked < 0)
+        rota__cancel_next_wait(self);
+    return locked < 0 ? locked : err;
 }
 
 int rota_condition_wait(rota_condition *condition)
 {
+    rota_lock *lock = condition->lock;
     struct rota__place place;
     int err = 0;
     struct rota__task *self = rota__waiting_task("rota_condition_wait", &err);
 
     if (!self)
         return err;
-    if (!condition->lock->locked)
+    if (!lock->locked)
         return not_held("rota_condition_wait");
     err = rota__queue_bind(&condition->queue, self->loop);
     if (err < 0)
         return err;
-    (void)rota_lock_release(condition->lock);
-    err = rota__queue_wait(self, &condition->queue, &place);
-    return err == -ROTA_ECLOSING ? err : take_lock_back(condition, err);
+    (void)rota_lock_release(lock);
+    err = rota__queue_stay(self, &condition->queue, &place);
+    return come_back(condition, lock, self, &place, err);
 }
 
 int rota_condition_wait_for(rota_condition *condition,

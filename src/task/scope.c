@@ -2,11 +2,16 @@
 /*
  * Scopes that a function left open: debug mode's notes
  *
- * A scope that was not ended is told of at the next wait, because its memory
- * lies below the stack pointer by then; when another begins in its place; and
- * at the latest when its task returns.
+ * A scope that was not ended is told of at the next wait, because the call in
+ * whose frame it lies is no longer among those under way; when another begins
+ * in its place; and at the latest when its task returns.
+ *
+ * Its memory tells nothing: it may lie below the stack pointer, or in the
+ * frame of whoever was called since, overwritten or not.
  */
 #include "task/task.h"
+
+#define ROOM_TO_UNWIND 8192 /* of stack: about four times what it takes */
 
 /* Kept apart from the scope, whose own memory may be gone when it is asked. */
 struct open_scope {
@@ -14,6 +19,7 @@ struct open_scope {
     const void *scope;
     const char *what;
     const char *where;
+    struct rota__frame call; /* of its function; zeros: not known */
 };
 
 static struct open_scope *innermost(struct rota__task *task)
@@ -43,6 +49,25 @@ static void stop_for(struct rota__task *task, const struct open_scope *note)
                 rota__task_name(task), note->what, note->where);
 }
 
+/* Another place, static or allocated, may be left open by a function. */
+static bool on_stack(const struct rota__task *task, const void *scope)
+{
+    const char *at = scope;
+
+    return at >= (const char *)task->stack->low && at < (const char *)task;
+}
+
+static struct rota__frame call_around(const struct rota__task *task,
+                                      const void *scope)
+{
+    const char *here = __builtin_frame_address(0);
+
+    if (!on_stack(task, scope) ||
+        here - (const char *)task->stack->low < ROOM_TO_UNWIND)
+        return (struct rota__frame){0, 0};
+    return rota__frame_above(scope);
+}
+
 void rota__scope_opened(struct rota__task *task, const void *scope,
                         const char *what, const char *where)
 {
@@ -58,6 +83,7 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
     note->scope = scope;
     note->what = what;
     note->where = where;
+    note->call = call_around(task, scope);
     rota__list_push(&task->scopes, &note->link);
     task->attention |= ROTA__HAS_SCOPES;
 }
@@ -87,22 +113,29 @@ void rota__scope_closed(struct rota__task *task, const void *scope,
     forget(task, note);
 }
 
-/* A scope may also stand elsewhere: in static memory, or allocated. */
-static bool on_stack(const struct rota__task *task, const void *scope)
+static bool was_left(const struct rota__task *task,
+                     const struct open_scope *note)
 {
-    const char *at = scope;
+    struct rota__frame call;
 
-    return at >= (const char *)task->stack->low && at < (const char *)task;
+    if (note->call.pc == 0)
+        return false;
+    call = call_around(task, note->scope);
+    return call.pc != 0 &&
+           (call.pc != note->call.pc || call.sp != note->call.sp);
 }
 
 void rota__scopes_check_left(struct rota__task *task)
 {
-    const char *frame = __builtin_frame_address(0);
-    struct open_scope *note = innermost(task);
+    struct rota__link *at;
 
-    if (on_stack(task, frame) && on_stack(task, note->scope) &&
-        (const char *)note->scope < frame)
-        stop_for(task, note);
+    for (at = task->scopes.prev; at != &task->scopes; at = at->prev) {
+        const struct open_scope *note =
+            rota__container_of(at, struct open_scope, link);
+
+        if (was_left(task, note))
+            stop_for(task, note);
+    }
 }
 
 void rota__scopes_check(struct rota__task *task)

@@ -285,19 +285,43 @@ static void detached_done(struct rota__owner *owner, struct rota__task *child)
 
 struct rota__owner rota__detached = {detached_done, NULL};
 
-/* As in asyncio they wake in the turn after the next: a future is between. */
-static void tell_borrowers(struct rota__task *task)
+static struct rota__borrower *first_borrower(struct rota__task *task)
 {
-    struct rota__link *link;
+    struct rota__link *link = task->borrowers.next;
 
-    while ((link = rota__list_pop(&task->borrowers)) != NULL) {
-        struct rota__handle *handle =
-            rota__container_of(link, struct rota__handle, link);
+    if (link == &task->borrowers)
+        return NULL;
+    return rota__container_of(
+        rota__container_of(link, struct rota__handle, link),
+        struct rota__borrower, handle);
+}
 
-        rota__container_of(handle, struct rota__borrower, handle)->result =
-            task->result;
-        rota__ready(task->loop, handle);
+/* As in asyncio they wake in the turn after the next: a future is between. */
+static void tell_borrowers(struct rota__task *task, bool also_after_owner)
+{
+    struct rota__borrower *first;
+
+    while ((first = first_borrower(task)) != NULL) {
+        if (first->after_owner && !also_after_owner)
+            return;
+        first->result = task->result;
+        rota__unready(&first->handle);
+        rota__ready(task->loop, &first->handle);
     }
+}
+
+static void tell_owner(struct rota__task *task)
+{
+    if (task->owner)
+        task->owner->child_done(task->owner, task);
+}
+
+/* In the order in which they came, as a future's callbacks in asyncio. */
+static void tell_all(struct rota__task *task)
+{
+    tell_borrowers(task, false);
+    tell_owner(task);
+    tell_borrowers(task, true);
 }
 
 static void tell(struct rota__task *task)
@@ -305,9 +329,9 @@ static void tell(struct rota__task *task)
     struct rota__tasks *tasks = task->loop->tasks;
 
     if (rota__unlikely(!rota__list_empty(&task->borrowers)))
-        tell_borrowers(task);
-    if (task->owner)
-        task->owner->child_done(task->owner, task);
+        tell_all(task);
+    else
+        tell_owner(task);
     if (rota__unlikely(task->ending) && --tasks->ending == 0)
         rota_loop_stop(task->loop);
 }

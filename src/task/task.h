@@ -43,6 +43,7 @@ struct rota__borrower {
     struct rota__handle handle;
     struct rota__task *task; /* that looks on, or NULL */
     intptr_t result;         /* the other's */
+    bool after_owner;        /* came after the owner, and hears after it */
 };
 
 /* Begins to look on; also a task that is done is heard of a turn later. */

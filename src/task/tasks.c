@@ -56,7 +56,8 @@ static struct rota__tasks *tasks_of_idle_loop(uint32_t number)
     return tasks;
 }
 
-static bool describe_task(struct rota__handle *handle, char *out, size_t size);
+static bool describe_task(rota_loop *loop, struct rota__handle *handle,
+                          char *out, size_t size);
 
 /* Runs in a signal handler, on a stack of its own. */
 static size_t describe_fault(const char *address, char *out, size_t size)
@@ -357,9 +358,11 @@ int rota_task_copy_context(rota_task handle, rota_context **context)
                    : rota__context_new(context, task->actor.context->bindings);
 }
 
-static bool describe_task(struct rota__handle *handle, char *out, size_t size)
+static bool describe_task(rota_loop *loop, struct rota__handle *handle,
+                          char *out, size_t size)
 {
-    struct rota__task *task = rota__task_of(handle);
+    struct rota__task *task =
+        handle ? rota__task_of(handle) : loop->tasks->current;
 
     if (task && size > 0)
         snprintf(out, size, "task %s (made at %s)", rota__task_name(task),

@@ -3,35 +3,44 @@
  * Waiting for some of many tasks
  *
  * A borrower for each task stands in that task's list until the end, then
- * runs as a handle, a turn later, and counts. The waiting task wakes when the
- * count says so, or when the time has passed; then every borrower leaves.
+ * runs as a handle, a turn later, and counts. When the count says so, or the
+ * time has passed, or the waiting task is cancelled, every borrower leaves and
+ * the task is woken: nothing of the wait is left, should the task be destroyed
+ * before it runs.
  */
 #include "task/task.h"
 #include <math.h>
 
 #define FEW 16 /* as many borrowers stand on the stack */
 
-struct wait {
-    struct rota__waiter waiter;
-    struct rota__timer timer;
-    struct member *members;
-    size_t count;
-    size_t left;
-    rota_return_when when;
-    bool over;
-};
-
 struct member {
     struct rota__borrower borrower;
     struct wait *wait;
 };
 
-static void finish(struct wait *wait)
+struct wait {
+    struct rota__waiter waiter;
+    struct rota__timer timer;
+    struct member *members; /* few, or an allocation */
+    size_t count;
+    size_t left;
+    rota_return_when when;
+    struct member few[FEW];
+};
+
+static void leave_all(struct wait *wait)
 {
-    if (wait->over)
-        return;
-    wait->over = true;
-    rota__unpark(&wait->waiter, 0);
+    rota__timer_cancel(wait->waiter.task->loop, &wait->timer);
+    for (size_t i = 0; i < wait->count; i++)
+        rota__unready(&wait->members[i].borrower.handle);
+    if (wait->members != wait->few)
+        rota__free(wait->members);
+}
+
+static void finish(struct wait *wait, intptr_t result)
+{
+    leave_all(wait);
+    rota__unpark(&wait->waiter, result);
 }
 
 static bool was_the_last(const struct wait *wait, intptr_t result)
@@ -52,7 +61,7 @@ static void member_done(struct rota__handle *handle)
 
     wait->left--;
     if (was_the_last(wait, borrower->result))
-        finish(wait);
+        finish(wait, 0);
 }
 
 static void time_is_over(struct rota__handle *handle)
@@ -60,24 +69,12 @@ static void time_is_over(struct rota__handle *handle)
     struct rota__timer *timer =
         rota__container_of(handle, struct rota__timer, handle);
 
-    finish(rota__container_of(timer, struct wait, timer));
-}
-
-static void leave_all(struct wait *wait)
-{
-    rota__timer_cancel(wait->waiter.task->loop, &wait->timer);
-    for (size_t i = 0; i < wait->count; i++)
-        rota__unready(&wait->members[i].borrower.handle);
-    wait->count = 0;
+    finish(rota__container_of(timer, struct wait, timer), 0);
 }
 
 static bool cancel_wait(struct rota__waiter *waiter)
 {
-    struct wait *wait = rota__container_of(waiter, struct wait, waiter);
-
-    wait->over = true;
-    leave_all(wait);
-    rota__unpark(waiter, -ECANCELED);
+    finish(rota__container_of(waiter, struct wait, waiter), -ECANCELED);
     return true;
 }
 
@@ -109,6 +106,7 @@ void rota__borrow(rota_task handle, struct rota__borrower *borrower,
     borrower->task = rota__current();
     if (rota__task_find(handle, &task) < 0)
         return;
+    borrower->after_owner = task->owner != NULL;
     if (task->done) {
         borrower->result = task->result;
         rota__ready(task->loop, &borrower->handle);
@@ -126,23 +124,31 @@ static int set_timer(struct wait *wait, rota_loop *loop, double timeout)
                            rota__now_at_most(loop) + rota__to_ns(timeout));
 }
 
-static intptr_t wait_for_them(struct rota__task *self, struct wait *wait,
-                              const rota_task *tasks, double timeout)
+static int prepare(struct wait *wait, rota_loop *loop, double timeout)
 {
-    int err = set_timer(wait, self->loop, timeout);
-    intptr_t result;
+    int err;
 
-    if (err < 0)
-        return err;
+    wait->members = wait->few;
+    if (wait->count > FEW)
+        wait->members = rota__alloc(wait->count * sizeof(wait->few[0]));
+    if (!wait->members)
+        return -ENOMEM;
+    err = set_timer(wait, loop, timeout);
+    if (err < 0 && wait->members != wait->few)
+        rota__free(wait->members);
+    return err;
+}
+
+static intptr_t wait_for_them(struct rota__task *self, struct wait *wait,
+                              const rota_task *tasks)
+{
     for (size_t i = 0; i < wait->count; i++) {
         wait->members[i].wait = wait;
         rota__borrow(tasks[i], &wait->members[i].borrower, member_done);
     }
     rota__list_init(&wait->waiter.link);
     wait->waiter.cancel = cancel_wait;
-    result = rota__park(self, &wait->waiter);
-    leave_all(wait);
-    return result;
+    return rota__park(self, &wait->waiter);
 }
 
 static intptr_t count_done(const rota_task *tasks, size_t count, bool *done)
@@ -159,26 +165,32 @@ static intptr_t count_done(const rota_task *tasks, size_t count, bool *done)
     return ended;
 }
 
+static int check(const struct rota__task *self, const rota_task *tasks,
+                 size_t count, double timeout, rota_return_when when)
+{
+    if (isnan(timeout) || count == 0 || (unsigned)when > ROTA_FIRST_EXCEPTION)
+        return -EINVAL;
+    return rota__tasks_check(self, tasks, count, "rota_wait");
+}
+
 intptr_t rota_wait(const rota_task *tasks, size_t count, double timeout,
                    rota_return_when when, bool *done)
 {
-    struct member few[FEW];
-    struct wait wait = {.count = count, .left = count, .when = when};
-    intptr_t result = 0;
+    struct wait wait;
+    intptr_t result;
     int err = 0;
     struct rota__task *self = rota__waiting_task("rota_wait", &err);
 
     if (self)
-        err = isnan(timeout) || count == 0
-                  ? -EINVAL
-                  : rota__tasks_check(self, tasks, count, "rota_wait");
+        err = check(self, tasks, count, timeout, when);
     if (err < 0)
         return err;
-    wait.members = count <= FEW ? few : rota__alloc(count * sizeof(few[0]));
-    if (!wait.members)
-        return -ENOMEM;
-    result = wait_for_them(self, &wait, tasks, timeout);
-    if (wait.members != few)
-        rota__free(wait.members);
+    wait.count = count;
+    wait.left = count;
+    wait.when = when;
+    err = prepare(&wait, self->loop, timeout);
+    if (err < 0)
+        return err;
+    result = wait_for_them(self, &wait, tasks);
     return result < 0 ? result : count_done(tasks, count, done);
 }
