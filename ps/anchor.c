@@ -31,6 +31,7 @@ static const struct {
     [TASKS_SLOTS] = {"tasks.slots", TASKS},
     [TASKS_SLOT_COUNT] = {"tasks.slot_count", TASKS},
     [TASKS_CURRENT] = {"tasks.current", TASKS},
+    [TASKS_EAGER] = {"tasks.eager", TASKS},
     [TASK] = {"task", TASK},
     [TASK_LINK] = {"task.link", TASK},
     [TASK_SP] = {"task.sp", TASK},
@@ -46,7 +47,12 @@ static const struct {
     [TASK_BEGUN] = {"task.begun", TASK},
     [TASK_DONE] = {"task.done", TASK},
     [TASK_NAME] = {"task.name", TASK},
+    [TASK_BORROWERS] = {"task.borrowers", TASK},
     [OWNER_TASK] = {"owner.task", FIELDS},
+    [BORROWER_LINK] = {"borrower.link", FIELDS},
+    [BORROWER_TASK] = {"borrower.task", FIELDS},
+    [EAGER_OUTER] = {"eager.outer", FIELDS},
+    [EAGER_CREATOR] = {"eager.creator", FIELDS},
     [STACK_LOW] = {"stack.low", FIELDS},
 };
 
@@ -194,7 +200,7 @@ static int ask_file(const struct process *process,
     err = elf_find_section(fd, ROTA__ANCHOR_SECTION, &section);
     close(fd);
     if (err == -EXDEV)
-        out->alien = true;
+        out->alien |= process_is_program(process, mapping->path);
     if (err < 0 || section.size < sizeof(struct rota__anchor))
         return 0;
     return look_at(process, mapping->start + section.address, out);

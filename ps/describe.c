@@ -31,6 +31,7 @@ static bool begins_with(const char *text, const char *with)
 
 static void note_kind(struct place *place, const char *name)
 {
+    place->is_named = true;
     place->is_private = begins_with(name, "rota__");
     place->is_public = !place->is_private && begins_with(name, "rota_");
 }

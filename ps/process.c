@@ -156,7 +156,7 @@ static int open_regular(const char *path)
     return fd;
 }
 
-static bool is_program(const struct process *process, const char *path)
+bool process_is_program(const struct process *process, const char *path)
 {
     char link[64];
     char program[PAGE];
@@ -182,7 +182,7 @@ int process_open_file(const struct process *process,
     snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid,
              mapping->start, mapping->end);
     fd = open_regular(path);
-    if (fd < 0 && is_program(process, mapping->path)) {
+    if (fd < 0 && process_is_program(process, mapping->path)) {
         snprintf(path, sizeof path, "/proc/%d/exe", pid);
         fd = open_regular(path);
     }

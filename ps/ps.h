@@ -81,6 +81,8 @@ void text_clean(char *text);
 /* The file itself, also one that was deleted or is another root's; -errno. */
 int process_open_file(const struct process *process,
                       const struct mapping *mapping);
+/* True for the path of the program that it runs. */
+bool process_is_program(const struct process *process, const char *path);
 /* The first mapping of a file, or NULL. */
 const struct mapping *process_find_file(const struct process *process,
                                         const char *path);
@@ -103,6 +105,7 @@ enum field {
     TASKS_SLOTS,
     TASKS_SLOT_COUNT,
     TASKS_CURRENT,
+    TASKS_EAGER,
     TASK,
     TASK_LINK,
     TASK_SP,
@@ -118,7 +121,12 @@ enum field {
     TASK_BEGUN,
     TASK_DONE,
     TASK_NAME,
+    TASK_BORROWERS,
     OWNER_TASK,
+    BORROWER_LINK,
+    BORROWER_TASK,
+    EAGER_OUTER,
+    EAGER_CREATOR,
     STACK_LOW,
     FIELDS
 };
@@ -137,7 +145,7 @@ struct anchors {
     size_t count;
     size_t unopened;  /* files that could not be looked into */
     uint32_t version; /* of one that we do not know, or 0 */
-    bool alien;       /* one is of another processor or pointer size */
+    bool alien;       /* it is of another processor or pointer size */
 };
 
 /* 0, also when there is none, or why the process cannot be read. */
@@ -180,7 +188,7 @@ void tracer_walk(struct tracer *tracer, const struct registers *registers,
 const char *tracer_describe(struct tracer *tracer, uint64_t pc, bool is_call);
 
 /* Tasks */
-enum state { NEW, READY, RUNNING, WAITS, DONE };
+enum state { NEW, READY, RUNNING, BEGINS, WAITS, DONE };
 
 struct task {
     uint64_t address;

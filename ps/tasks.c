@@ -11,7 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TRIES = 5, TOP = 65536 }; /* a stack's header is that near at most */
+enum {
+    TRIES = 5,
+    TOP = 65536, /* a stack's header is that near, at most */
+    EAGER = 64,  /* so many may begin another, each in the other */
+};
 
 static uint64_t number_at(const unsigned char *copy, uint32_t offset,
                           uint32_t size)
@@ -25,7 +29,7 @@ static uint64_t number_at(const unsigned char *copy, uint32_t offset,
         memcpy(&four, copy + offset, sizeof four);
         return four;
     }
-    if (size == sizeof number)
+    if (size >= sizeof number) /* of a list: the first pointer */
         memcpy(&number, copy + offset, sizeof number);
     return number;
 }
@@ -61,18 +65,37 @@ static bool is_queued(const struct reader *reader, uint64_t at,
            at + reader->layout->offset[TASK_LINK];
 }
 
+/* A pointer in what is at an address, or 0. */
+static uint64_t follow(const struct reader *reader, uint64_t at,
+                       enum field field)
+{
+    return at ? reader_pointer(reader, at + reader->layout->offset[field]) : 0;
+}
+
+/* It has begun another one at once, and goes on when that one waits. */
+static bool begins_another(const struct reader *reader, uint64_t at)
+{
+    uint64_t eager = follow(reader, reader->tasks, TASKS_EAGER);
+
+    for (int i = 0; eager && i < EAGER; i++) {
+        if (follow(reader, eager, EAGER_CREATOR) == at)
+            return true;
+        eager = follow(reader, eager, EAGER_OUTER);
+    }
+    return false;
+}
+
 static enum state state_of(const struct reader *reader, uint64_t at,
                            const unsigned char *copy)
 {
     if (reader_get(reader, copy, TASK_DONE))
         return DONE;
-    if (reader_pointer(reader, reader->tasks +
-                                   reader->layout->offset[TASKS_CURRENT]) == at)
+    if (follow(reader, reader->tasks, TASKS_CURRENT) == at)
         return RUNNING;
     if (reader_get(reader, copy, TASK_WAITING))
         return WAITS;
     if (!is_queued(reader, at, copy))
-        return RUNNING;
+        return begins_another(reader, at) ? BEGINS : RUNNING;
     return reader_get(reader, copy, TASK_BEGUN) ? READY : NEW;
 }
 
@@ -91,8 +114,7 @@ static bool copy_stack(const struct reader *reader, uint64_t at, uint64_t sp,
                        struct stack_copy *out)
 {
     uint64_t stack = reader_get(reader, reader->one, TASK_STACK);
-    uint64_t low =
-        reader_pointer(reader, stack + reader->layout->offset[STACK_LOW]);
+    uint64_t low = follow(reader, stack, STACK_LOW);
 
     if (low == 0 || sp < low || sp >= at)
         return false;
@@ -147,7 +169,8 @@ static bool trace_task(const struct reader *reader, struct task *task)
 static bool has_trace(const struct reader *reader, const struct task *task)
 {
     return reader->tracer && reader->layout->has_registers &&
-           (task->state == WAITS || task->state == READY);
+           (task->state == WAITS || task->state == READY ||
+            task->state == BEGINS);
 }
 
 static const char *text_of(struct loops *loops, const struct process *process,
@@ -176,17 +199,28 @@ static void take_name(const struct reader *reader, struct task *task)
         snprintf(task->name, sizeof task->name, "Task-%" PRIu64, task->id);
 }
 
-static void take_rest(const struct reader *reader, struct task *task)
+/* Who waits for its end, or else the first one that looks on. */
+static uint64_t waiter_of(const struct reader *reader, uint64_t at)
 {
     const struct layout *layout = reader->layout;
     uint64_t owner = reader_get(reader, reader->one, TASK_OWNER);
+    uint64_t waiter =
+        owner == layout->detached ? 0 : follow(reader, owner, OWNER_TASK);
+    uint64_t list = at + layout->offset[TASK_BORROWERS];
+    uint64_t first = reader_get(reader, reader->one, TASK_BORROWERS);
 
+    if (waiter || first == list)
+        return waiter;
+    return follow(reader, first - layout->offset[BORROWER_LINK], BORROWER_TASK);
+}
+
+static void take_rest(const struct reader *reader, struct task *task)
+{
     task->function = reader_get(reader, reader->one, TASK_FUNCTION);
     task->cancelling = reader_get(reader, reader->one, TASK_CANCELLING) != 0;
-    task->detached = owner == layout->detached;
-    if (owner != 0 && !task->detached)
-        task->waiter =
-            reader_pointer(reader, owner + layout->offset[OWNER_TASK]);
+    task->detached =
+        reader_get(reader, reader->one, TASK_OWNER) == reader->layout->detached;
+    task->waiter = waiter_of(reader, task->address);
     task->where = text_of(reader->loops, reader->process,
                           reader_get(reader, reader->one, TASK_WHERE));
     take_name(reader, task);

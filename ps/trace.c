@@ -24,7 +24,6 @@ enum { SP = 0, FP = 0, KNOWN = 0 };
 enum {
     THREAD = 1,
     ENTRY = 2, /* frames below the task's function: every task has them */
-    INSIDE = 8 /* frames of rota's above that a wait may have */
 };
 
 /* The process whose files are looked for; libdw passes nothing of ours. */
@@ -193,18 +192,26 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
     return DWARF_CB_OK;
 }
 
-/* From the call that the program made, if that is near the top. */
+/*
+ * How many frames at the top are rota's own affair. In a stripped library
+ * some have no name: these go only before the call that the program made.
+ */
 static uint32_t frames_inside(struct tracer *tracer, const struct trace *trace)
 {
-    uint32_t at = 0;
+    uint32_t private = 0;
+    bool sure = true;
 
-    for (uint32_t i = 0; i < trace->count && i < INSIDE; i++)
-        if (tracer_place(tracer, trace->pcs[i], true)->is_public)
+    for (uint32_t i = 0; i < trace->count; i++) {
+        const struct place *place = tracer_place(tracer, trace->pcs[i], true);
+
+        if (place->is_public)
             return i;
-    while (at < trace->count &&
-           tracer_place(tracer, trace->pcs[at], true)->is_private)
-        at++;
-    return at < trace->count ? at : 0;
+        if (place->is_named && !place->is_private)
+            return private;
+        sure = sure && place->is_private;
+        private += sure;
+    }
+    return 0;
 }
 
 void tracer_walk(struct tracer *tracer, const struct registers *registers,

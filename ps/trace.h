@@ -10,6 +10,7 @@
 
 struct place {
     char *lines;
+    bool is_named;
     bool is_public;  /* a function of rota's that programs call */
     bool is_private; /* one that they do not */
 };

@@ -88,13 +88,14 @@ static void print_branch(const struct place *place)
 static void print_task(const struct task *task)
 {
     static const char *const states[] = {
-        [NEW] = "has not begun", [READY] = "ready", [RUNNING] = "running",
-        [WAITS] = "waits",       [DONE] = "done",
+        [NEW] = "new",         [READY] = "ready",
+        [RUNNING] = "running", [BEGINS] = "begins another",
+        [WAITS] = "waits",     [DONE] = "done",
     };
 
     printf("%s (%s) %s%s%s", task->name, task->where, states[task->state],
-           task->cancelling && task->state != DONE ? ", cancelling" : "",
-           task->detached ? ", detached" : "");
+           task->detached ? ", detached" : "",
+           task->cancelling && task->state != DONE ? ", being cancelled" : "");
     if (task->ring)
         printf(", awaited in a ring by %s", task->ring->name);
     putchar('\n');

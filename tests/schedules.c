@@ -9,8 +9,8 @@
  * are the same up to the disturbance, so a walk over the numbers of steps is
  * a walk over all states of all tasks. For the first seeds it is complete;
  * the others go on where the one before has stopped. In the end every place
- * and state (waiting there; woken there) that was ever seen, and was not met
- * by a cancellation yet, is.
+ * and state (parked there; ready there) that an undisturbed run has shown, and
+ * that no cancellation has met yet, is met by one.
  */
 #include "schedules.h"
 
@@ -330,10 +330,13 @@ static bool nothing_goes_on(void)
 static bool come_again(void)
 {
     struct rota__heap_node *next = rota__heap_min(&run.loop->timers);
+    bool resting = nothing_goes_on();
 
-    if (nothing_goes_on() && next)
+    if (resting && run.scenario->rest)
+        run.scenario->rest();
+    if (resting && next)
         return rota__timer_arm(run.loop, &run.injector, next->key) == 0;
-    if (nothing_goes_on() && !(run.scenario->idle && run.scenario->idle())) {
+    if (resting && !(run.scenario->idle && run.scenario->idle())) {
         BREAK("a deadlock: nothing is ready, no timer is set");
         return false;
     }
@@ -409,7 +412,8 @@ static void take_down(void)
 {
     if (run.failed)
         rota_loop_close(run.loop);
-    run.scenario->end();
+    if (run.scenario->end)
+        run.scenario->end();
     rota_loop_free(run.loop);
     run.loop = NULL;
 }

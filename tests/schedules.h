@@ -2,10 +2,11 @@
 /*
  * Schedules: a scenario in every order, cancelled at every await
  *
- * A scenario is three functions: begin() makes what its tasks share, and the
- * tasks, on a loop that does not run yet; idle() is asked when every task
- * waits and no timer is set; end() runs when all tasks have ended, and says
- * what must be true then. Each run is on a loop of its own, in virtual time,
+ * A scenario is a few functions: begin() makes what its tasks share, and the
+ * tasks, on a loop that does not run yet; rest() says what must be true when
+ * nothing is ready, before time moves on; idle() is asked when there is no
+ * timer either, and may set, release, shut down or start something; end() runs
+ * when all tasks have ended. Each run is on a loop of its own, in virtual time,
  * and named by MODE:SEED:AT, by which it can be run again:
  *
  *     undisturbed:SEED:0    nothing is done to it; its steps and waits are
@@ -21,7 +22,7 @@
  * at the tasks is itself one of the handles of each turn, so that a
  * cancellation finds a task parked in some runs, and woken in others.
  *
- * A run breaks if nothing goes on any more (a deadlock, a lost wake-up), if
+ * A run breaks if nothing goes on any more (a deadlock), if
  * it never ends, if a CHECK() is not true, if a cancellation is lost or comes
  * without a request, if something reaches the loop's exception handler, or if
  * it leaves memory behind.
@@ -37,9 +38,9 @@
 
 typedef struct schedules_scenario {
     void (*begin)(rota_loop *loop);
-    /* May set, release, shut down or start something: then true. Or NULL. */
-    bool (*idle)(void);
-    void (*end)(void);
+    void (*rest)(void); /* or NULL */
+    bool (*idle)(void); /* false: there is nothing to do; or NULL */
+    void (*end)(void);  /* or NULL */
 } schedules_scenario;
 
 /* Runs it under all schedules; the first that breaks fails the test. */

@@ -2,7 +2,8 @@
 /*
  * Barriers: tasks that wait for each other
  *
- * The lines of words are what the same programs print on CPython's asyncio.
+ * The lines of words are what the same programs print on CPython's asyncio,
+ * but for the names of errors.
  * Resets and aborts have a file of their own, tests/test_barrier_broken.c.
  */
 #include "locks.h"

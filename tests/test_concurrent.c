@@ -49,6 +49,8 @@ static intptr_t wait_and_return(void *arg)
     return (intptr_t)arg;
 }
 
+#define FAILED "a task that another thread has started has failed: "
+
 static char reported[256];
 
 static void note_report(rota_loop *loop, const rota_exception_context *context,
@@ -56,8 +58,9 @@ static void note_report(rota_loop *loop, const rota_exception_context *context,
 {
     (void)loop;
     (void)arg;
-    snprintf(reported, sizeof reported, "%s:%d", context->message,
-             (int)context->error);
+    snprintf(reported, sizeof reported, "%s%s%s", context->message,
+             context->error ? ": " : "",
+             context->error ? rota_errname(context->error) : "");
 }
 
 static rota_loop *new_loop_with_reports(void)
@@ -195,8 +198,7 @@ static void an_error_of_a_cancelled_task_is_reported(void)
     expect_result(future, -ECANCELED);
     rota_concurrent_future_free(future);
     rota_loop_free(loop);
-    assert_string_equal(reported,
-                        "a task that another thread has started has failed:-5");
+    assert_string_equal(reported, FAILED "EIO");
 }
 
 static void what_is_done_cannot_be_cancelled(void)
@@ -284,11 +286,7 @@ static void an_error_that_nobody_can_ask_for_is_reported(void)
         run_turns(loop, 3);
         rota_loop_free(loop);
         /* Once it is done, the future's holder might have asked. */
-        assert_string_equal(
-            reported, turns < 2
-                          ? "a task that another thread has started has failed:"
-                            "-32"
-                          : "");
+        assert_string_equal(reported, turns < 2 ? FAILED "EPIPE" : "");
     }
 }
 
@@ -311,7 +309,7 @@ static void a_loop_that_closes_first_leaves_an_error(void)
         expect_result(future, -ROTA_ECLOSED);
         rota_concurrent_future_free(future);
         assert_string_equal(
-            reported, turns ? "a task was destroyed but it is pending:0" : "");
+            reported, turns ? "a task was destroyed but it is pending" : "");
     }
 }
 
@@ -338,6 +336,36 @@ static void a_future_that_was_freed_does_not_hold_back_its_loop(void)
         run_turns(loop, turns);
         rota_loop_free(loop);
     }
+}
+
+static rota_loop *loop_to_close;
+
+/* Another thread closes the loop in the midst of the call. */
+static void *allocate_and_close(void *ctx, size_t size)
+{
+    rota_loop *loop = loop_to_close;
+
+    loop_to_close = NULL;
+    if (loop)
+        assert_int_equal(rota_loop_close(loop), 0);
+    return harness_allocator.allocate(ctx, size);
+}
+
+static void a_loop_that_closes_during_the_call_leaves_nobody_waiting(void)
+{
+    rota_allocator allocator = harness_allocator;
+    rota_loop *loop = new_loop();
+    rota_concurrent_future *future;
+
+    allocator.allocate = allocate_and_close;
+    assert_int_equal(rota_set_allocator(&allocator), 0);
+    loop_to_close = loop;
+    future = start_on(loop, return_it, NULL);
+    assert_true(rota_loop_is_closed(loop));
+    assert_int_equal(rota_set_allocator(&harness_allocator), 0);
+    expect_result(future, -ROTA_ECLOSED);
+    rota_concurrent_future_free(future);
+    rota_loop_free(loop);
 }
 
 /* --- Refused ------------------------------------------------------------ */
@@ -458,8 +486,7 @@ static void on_an_eager_loop_the_task_begins_as_soon_as_it_is_made(void)
     rota_concurrent_future_free(futures[2]);
     run_one_turn(loop);
     expect_noted("ranbegunran");
-    assert_string_equal(reported,
-                        "a task that another thread has started has failed:-5");
+    assert_string_equal(reported, FAILED "EIO");
     expect_result(futures[0], 7);
     assert_true(rota_concurrent_future_cancel(futures[1]));
     run_turns(loop, 2);
@@ -538,6 +565,7 @@ HARNESS_MAIN(
     TEST(a_loop_that_closes_first_leaves_an_error),
     TEST(a_cancel_on_its_way_is_dropped_with_the_loop),
     TEST(a_future_that_was_freed_does_not_hold_back_its_loop),
+    TEST(a_loop_that_closes_during_the_call_leaves_nobody_waiting),
     TEST(what_cannot_be_run_is_refused),
     TEST(a_task_that_cannot_be_made_has_an_error_for_a_result),
     TEST(the_loops_own_thread_cannot_wait_for_what_is_not_done),

@@ -2,7 +2,8 @@
 /*
  * Conditions: waiting for a change of what a lock protects
  *
- * The lines of words are what the same programs print on CPython's asyncio.
+ * The lines of words are what the same programs print on CPython's asyncio,
+ * but for the names of errors.
  * Cancellations have a file of their own, tests/test_condition_cancel.c.
  */
 #include "locks.h"

@@ -4,7 +4,7 @@
  *
  * They come back with the lock, and what they were notified of reaches
  * another. The lines of words are what the same programs print on CPython's
- * asyncio (3.13: older ones lose a notification).
+ * asyncio, but for the names of errors (3.13: older ones lose a notification).
  */
 #include "locks.h"
 
@@ -278,6 +278,14 @@ static intptr_t wait_for_page(void *page)
     return err < 0 ? err : rota_lock_release(&lock);
 }
 
+static intptr_t take_and_notify(void *arg)
+{
+    (void)arg;
+    hold();
+    notify(1);
+    return 0;
+}
+
 static rota_task wait_until_it_wants_the_lock(rota_condition *page)
 {
     rota_task task;
@@ -352,6 +360,31 @@ static void a_lock_that_ends_under_a_cancelled_wait_hides_no_request(void)
     assert_noted("a:ROTA_ECLOSING");
 }
 
+/* The lock is free while "a" waits: a task of another loop may take it. */
+static void who_cannot_have_the_lock_back_is_told_so(void)
+{
+    rota_loop *loop = NULL;
+    rota_task task;
+
+    rota_lock_init(&lock);
+    rota_condition_init(&condition, &lock);
+    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(
+        rota_loop_create_task(loop, &task, wait_for_page, &condition), 0);
+    assert_int_equal(rota_detach(task), 0);
+    rota_set_exception_handler(loop, ignore_report, NULL);
+    rota_loop_stop(loop);
+    assert_int_equal(rota_loop_run_forever(loop), 0);
+    assert_int_equal(run_virtually(take_and_notify, NULL), 0);
+    rota_loop_stop(loop);
+    assert_int_equal(rota_loop_run_forever(loop), 0);
+    assert_noted("a:ROTA_ECLOSING");
+    assert_true(rota_lock_locked(&lock));
+    rota_loop_free(loop);
+    rota_condition_fini(&condition);
+    rota_lock_fini(&lock);
+}
+
 /* A place in two queues, when its task is destroyed. */
 static intptr_t stop_while_it_wants_the_lock(void *page)
 {
@@ -390,4 +423,5 @@ HARNESS_MAIN(
     TEST_EXPECT_SIGNAL(ending_a_condition_under_who_wants_its_lock_stops,
                        SIGABRT, "rota_condition_fini"),
     TEST(a_lock_that_ends_under_a_cancelled_wait_hides_no_request),
+    TEST(who_cannot_have_the_lock_back_is_told_so),
     TEST(a_loop_that_closes_leaves_both_queues_empty))

@@ -2,7 +2,8 @@
 /*
  * Events: a flag that tasks wait for
  *
- * The lines of words are what the same programs print on CPython's asyncio.
+ * The lines of words are what the same programs print on CPython's asyncio,
+ * but for the names of errors.
  */
 #include "locks.h"
 

@@ -43,8 +43,8 @@ MASKS = (
 ON_A_VIRTUAL_CLOCK = [
     'hello', 'explicit_loop', 'manual_control', 'run_forever', 'lifecycle',
     'current_loop', 'call_soon', 'call_later', 'call_at', 'loop_time',
-    'three_fetches', 'blocking_sleep 1', 'thread_loop', 'nested_run',
-    'service', 'debug_mode', 'exercise1', 'exercise3', 'tutorial',
+    'three_fetches', 'as_completed', 'blocking_sleep 1', 'thread_loop',
+    'nested_run', 'service', 'debug_mode', 'exercise1', 'exercise3', 'tutorial',
     'producer_consumer', 'worker_pool', 'crawler',
 ]
 STOPPED_BY_DEBUG_MODE = {'nested_run'}

@@ -194,9 +194,10 @@ static void the_default_report_names_the_error(void)
     end(loop, &future);
 }
 
-static void looking_at_the_error_in_either_way_is_enough(void)
+/* asyncio: a cancel that comes too late counts as one, too. */
+static void looking_at_the_error_in_any_way_is_enough(void)
 {
-    for (int way = 0; way < 2; way++) {
+    for (int way = 0; way < 3; way++) {
         rota_future future;
         rota_loop *loop = begin(&future);
         intptr_t result;
@@ -204,8 +205,10 @@ static void looking_at_the_error_in_either_way_is_enough(void)
         rota_future_set_exception(&future, -EPIPE);
         if (way == 0)
             rota_future_exception(&future);
-        else
+        else if (way == 1)
             rota_future_result(&future, &result);
+        else
+            assert_false(rota_future_cancel(&future));
         end(loop, &future);
     }
     assert_int_equal(errors_reported, 0);
@@ -516,7 +519,7 @@ HARNESS_MAIN(TEST(a_new_future_is_pending),
              TEST_EXPECT_STDERR(the_default_report_names_the_error,
                                 "never retrieved: separator not found within "
                                 "the limit (ROTA_ELIMIT)"),
-             TEST(looking_at_the_error_in_either_way_is_enough),
+             TEST(looking_at_the_error_in_any_way_is_enough),
              TEST(a_cancelled_future_is_not_reported),
              TEST(callbacks_run_in_order_in_the_turn_after_it_is_done),
              TEST(a_callback_for_a_done_future_runs_in_the_next_turn),

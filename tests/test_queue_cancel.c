@@ -15,30 +15,34 @@ static void cancel(rota_task task)
     assert_int_equal(rota_task_cancel(task), 1);
 }
 
-/* Two tasks that wait: getters on an empty queue, or putters on a full one. */
-struct pair {
+/* Tasks that wait: getters on an empty queue, or putters on a full one. */
+struct crowd {
     rota_queue *queue;
-    struct user users[2];
-    rota_task tasks[2];
+    int count;
+    struct user users[4];
+    rota_task tasks[4];
 };
 
-static void begin_pair(struct pair *pair, rota_task_function *function,
-                       size_t maxsize)
+static void begin_crowd(struct crowd *crowd, rota_task_function *function,
+                        int count, size_t maxsize)
 {
-    pair->queue = new_queue(maxsize);
+    static const char *const names[] = {"a", "b", "c", "d"};
+
+    crowd->queue = new_queue(maxsize);
+    crowd->count = count;
     for (size_t i = 0; i < maxsize; i++)
-        put(pair->queue, 1);
-    for (int i = 0; i < 2; i++) {
-        pair->users[i] = (struct user){pair->queue, i ? "b" : "a", i + 2};
-        pair->tasks[i] = start(function, &pair->users[i]);
+        put(crowd->queue, 1);
+    for (int i = 0; i < count; i++) {
+        crowd->users[i] = (struct user){crowd->queue, names[i], i + 2};
+        crowd->tasks[i] = start(function, &crowd->users[i]);
     }
 }
 
-static intptr_t end_pair(struct pair *pair)
+static intptr_t end_crowd(struct crowd *crowd)
 {
-    intptr_t err = await_all(pair->tasks, 2);
+    intptr_t err = await_all(crowd->tasks, (size_t)crowd->count);
 
-    rota_queue_free(pair->queue);
+    rota_queue_free(crowd->queue);
     return err;
 }
 
@@ -46,18 +50,18 @@ static intptr_t end_pair(struct pair *pair)
 
 static intptr_t cancel_a_getter(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
     (void)arg;
-    begin_pair(&pair, get_one, 0);
+    begin_crowd(&crowd, get_one, 2, 0);
     pass_turns(1);
-    cancel(pair.tasks[0]);
+    cancel(crowd.tasks[0]);
     pass_turns(1);
-    assert_true(rota_task_done(pair.tasks[0]));
-    put(pair.queue, 1);
+    assert_true(rota_task_done(crowd.tasks[0]));
+    put(crowd.queue, 1);
     pass_turns(1);
-    assert_true(rota_task_done(pair.tasks[1]));
-    return end_pair(&pair);
+    assert_true(rota_task_done(crowd.tasks[1]));
+    return end_crowd(&crowd);
 }
 
 static void a_cancelled_getter_is_passed_over(void)
@@ -68,14 +72,14 @@ static void a_cancelled_getter_is_passed_over(void)
 
 static intptr_t cancel_and_put(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
     (void)arg;
-    begin_pair(&pair, get_one, 0);
+    begin_crowd(&crowd, get_one, 2, 0);
     pass_turns(1);
-    cancel(pair.tasks[0]);
-    put(pair.queue, 1);
-    return end_pair(&pair);
+    cancel(crowd.tasks[0]);
+    put(crowd.queue, 1);
+    return end_crowd(&crowd);
 }
 
 /* asyncio: the same line. */
@@ -87,19 +91,19 @@ static void a_put_in_the_turn_of_the_cancellation_wakes_the_next(void)
 
 static intptr_t cancel_a_putter(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
     (void)arg;
-    begin_pair(&pair, put_one, 1);
+    begin_crowd(&crowd, put_one, 2, 1);
     pass_turns(1);
-    cancel(pair.tasks[0]);
+    cancel(crowd.tasks[0]);
     pass_turns(1);
-    assert_true(rota_task_done(pair.tasks[0]));
-    note("took%d", take(pair.queue));
+    assert_true(rota_task_done(crowd.tasks[0]));
+    note("took%d", take(crowd.queue));
     pass_turns(1);
-    note("took%d", take(pair.queue));
-    assert_true(rota_queue_empty(pair.queue));
-    return end_pair(&pair);
+    note("took%d", take(crowd.queue));
+    assert_true(rota_queue_empty(crowd.queue));
+    return end_crowd(&crowd);
 }
 
 static void a_cancelled_putter_has_put_nothing(void)
@@ -137,18 +141,18 @@ static void who_waits_no_longer_is_forgotten(void)
 
 static intptr_t cancel_a_woken_getter(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
     rota_task t;
 
     (void)arg;
-    begin_pair(&pair, get_one, 0);
+    begin_crowd(&crowd, get_one, 2, 0);
     t = start(ticker, (void *)"t");
     pass_turns(2);
-    put(pair.queue, 1);
-    cancel(pair.tasks[0]);
+    put(crowd.queue, 1);
+    cancel(crowd.tasks[0]);
     note("now");
     assert_int_equal(rota_await(t), 0);
-    return end_pair(&pair);
+    return end_crowd(&crowd);
 }
 
 /* asyncio: the same line. */
@@ -160,19 +164,19 @@ static void a_woken_getter_that_is_cancelled_wakes_the_next(void)
 
 static intptr_t cancel_a_woken_putter(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
     rota_task t;
 
     (void)arg;
-    begin_pair(&pair, put_one, 1);
+    begin_crowd(&crowd, put_one, 2, 1);
     t = start(ticker, (void *)"t");
     pass_turns(2);
-    (void)take(pair.queue);
-    cancel(pair.tasks[0]);
+    (void)take(crowd.queue);
+    cancel(crowd.tasks[0]);
     note("now");
     assert_int_equal(rota_await(t), 0);
-    note("took%d", take(pair.queue));
-    return end_pair(&pair);
+    note("took%d", take(crowd.queue));
+    return end_crowd(&crowd);
 }
 
 /* asyncio: the same line. */
@@ -184,20 +188,20 @@ static void a_woken_putter_that_is_cancelled_wakes_the_next(void)
 
 static intptr_t cancel_both(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
-    begin_pair(&pair, arg ? put_one : get_one, arg ? 1 : 0);
+    begin_crowd(&crowd, arg ? put_one : get_one, 2, arg ? 1 : 0);
     pass_turns(1);
     if (arg)
-        (void)take(pair.queue);
+        (void)take(crowd.queue);
     else
-        put(pair.queue, 1);
-    cancel(pair.tasks[0]);
+        put(crowd.queue, 1);
+    cancel(crowd.tasks[0]);
     pass_turns(1);
-    cancel(pair.tasks[1]); /* it has been passed the wake-up */
+    cancel(crowd.tasks[1]); /* it has been passed the wake-up */
     pass_turns(1);
-    note("size%d", (int)rota_queue_size(pair.queue));
-    return end_pair(&pair);
+    note("size%d", (int)rota_queue_size(crowd.queue));
+    return end_crowd(&crowd);
 }
 
 static void a_wake_up_that_nobody_is_left_for_does_no_harm(void)
@@ -210,47 +214,74 @@ static void a_wake_up_that_nobody_is_left_for_does_no_harm(void)
 
 static intptr_t steal_and_cancel(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
     (void)arg;
-    begin_pair(&pair, get_one, 0);
+    begin_crowd(&crowd, get_one, 3, 0);
     pass_turns(1);
-    put(pair.queue, 1);
-    note("stole%d", take(pair.queue));
-    cancel(pair.tasks[0]);
+    put(crowd.queue, 1);
+    note("stole%d", take(crowd.queue));
+    cancel(crowd.tasks[0]);
     pass_turns(3);
-    assert_false(rota_task_done(pair.tasks[1]));
-    put(pair.queue, 2);
-    return end_pair(&pair);
+    put(crowd.queue, 2);
+    pass_turns(1);
+    put(crowd.queue, 3);
+    return end_crowd(&crowd);
 }
 
 /* asyncio: the same line. */
 static void a_wake_up_for_an_item_that_is_gone_is_not_passed_on(void)
 {
     scenario(steal_and_cancel);
-    assert_noted("stole1 a-cancelled b2");
+    assert_noted("stole1 a-cancelled b2 c3");
 }
 
 static intptr_t fill_and_cancel(void *arg)
 {
-    struct pair pair;
+    struct crowd crowd;
 
     (void)arg;
-    begin_pair(&pair, put_one, 1);
+    begin_crowd(&crowd, put_one, 3, 1);
     pass_turns(1);
-    (void)take(pair.queue);
-    put(pair.queue, 9);
-    cancel(pair.tasks[0]);
+    (void)take(crowd.queue);
+    put(crowd.queue, 9);
+    cancel(crowd.tasks[0]);
     pass_turns(3);
-    assert_false(rota_task_done(pair.tasks[1]));
-    note("took%d", take(pair.queue));
-    return end_pair(&pair);
+    for (int i = 0; i < 3; i++) {
+        note("took%d", take(crowd.queue));
+        pass_turns(1);
+    }
+    return end_crowd(&crowd);
 }
 
+/* asyncio: the same line. */
 static void a_wake_up_for_room_that_is_gone_is_not_passed_on(void)
 {
     scenario(fill_and_cancel);
-    assert_noted("a-cancelled took9 b-put3");
+    assert_noted("a-cancelled took9 b-put3 took3 c-put4 took4");
+}
+
+static intptr_t cancel_behind(void *arg)
+{
+    struct crowd crowd;
+
+    (void)arg;
+    begin_crowd(&crowd, get_one, 4, 0);
+    pass_turns(1);
+    cancel(crowd.tasks[1]);
+    put(crowd.queue, 1);
+    pass_turns(3);
+    put(crowd.queue, 2);
+    pass_turns(1);
+    put(crowd.queue, 3);
+    return end_crowd(&crowd);
+}
+
+/* asyncio: the same line. */
+static void who_was_cancelled_but_not_woken_wakes_nobody(void)
+{
+    scenario(cancel_behind);
+    assert_noted("b-cancelled a1 c2 d3");
 }
 
 static intptr_t drop_one_reader(void *arg)
@@ -439,6 +470,7 @@ HARNESS_MAIN(TEST(a_cancelled_getter_is_passed_over),
              TEST(a_wake_up_that_nobody_is_left_for_does_no_harm),
              TEST(a_wake_up_for_an_item_that_is_gone_is_not_passed_on),
              TEST(a_wake_up_for_room_that_is_gone_is_not_passed_on),
+             TEST(who_was_cancelled_but_not_woken_wakes_nobody),
              TEST(a_cancelled_getter_leaves_its_item_where_it_was),
              TEST(each_item_reaches_one_of_those_that_are_left),
              TEST(a_cancelled_putter_can_put_again),

@@ -13,10 +13,6 @@
 
 #include "task/task.h"
 
-static void nothing(void)
-{
-}
-
 /* It must break, with these words; and again in the run that it named. */
 static void expect_break(const schedules_scenario *scenario, const char *words)
 {
@@ -98,7 +94,7 @@ static void begin_locks(rota_loop *loop)
         schedules_start(take_turns, NULL);
 }
 
-static const schedules_scenario locks = {begin_locks, NULL, nothing};
+static const schedules_scenario locks = {.begin = begin_locks};
 
 static void a_lost_wake_up_is_found(void)
 {
@@ -215,8 +211,8 @@ static void check_hand(void)
 
 static void an_item_that_a_cancellation_loses_is_found(void)
 {
-    static const schedules_scenario handing = {begin_handing, close_hand,
-                                               check_hand};
+    static const schedules_scenario handing = {
+        .begin = begin_handing, .idle = close_hand, .end = check_hand};
 
     expect_break(&handing, "not true: hand.put == hand.got + hand.count");
 }
@@ -287,7 +283,7 @@ static void begin_single(rota_loop *loop)
     schedules_start(single, NULL);
 }
 
-static const schedules_scenario one_task = {begin_single, NULL, nothing};
+static const schedules_scenario one_task = {.begin = begin_single};
 
 static void a_request_that_is_swallowed_is_found(void)
 {
@@ -374,7 +370,8 @@ static void end_bell(void)
 
 static void a_wait_is_cancelled_before_it_parked_and_woken(void)
 {
-    static const schedules_scenario scenario = {begin_bell, NULL, end_bell};
+    static const schedules_scenario scenario = {.begin = begin_bell,
+                                                .end = end_bell};
 
     memset(&met, 0, sizeof met);
     schedules_hold(&scenario);

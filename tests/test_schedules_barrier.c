@@ -89,13 +89,17 @@ static void begin_restarted_race(rota_loop *loop)
     schedules_start(restart, NULL);
 }
 
-/* All who are inside stand in line, and are too few; or they were forgotten. */
+/* All who are inside stand in line, and are too few. */
+static void check_line(void)
+{
+    CHECK(!rota_barrier_broken(&start_line.barrier) || start_line.inside == 0);
+    CHECK(rota_barrier_n_waiting(&start_line.barrier) == start_line.inside);
+    CHECK(start_line.inside < PARTIES);
+}
+
 static bool call_off(void)
 {
-    size_t waiting = rota_barrier_n_waiting(&start_line.barrier);
-
-    if (rota_barrier_broken(&start_line.barrier) || waiting >= PARTIES ||
-        waiting != start_line.inside)
+    if (rota_barrier_broken(&start_line.barrier))
         return false;
     schedules_start(abort_race, NULL);
     return true;
@@ -119,15 +123,20 @@ static void end_race(void)
 
 static void a_barrier_opens_for_all_or_is_broken(void)
 {
-    static const schedules_scenario scenario = {begin_race, call_off, end_race};
+    static const schedules_scenario scenario = {.begin = begin_race,
+                                                .rest = check_line,
+                                                .idle = call_off,
+                                                .end = end_race};
 
     schedules_hold(&scenario);
 }
 
 static void a_barrier_that_is_reset_and_broken_holds_nobody(void)
 {
-    static const schedules_scenario scenario = {begin_restarted_race, call_off,
-                                                end_restarted_race};
+    static const schedules_scenario scenario = {.begin = begin_restarted_race,
+                                                .rest = check_line,
+                                                .idle = call_off,
+                                                .end = end_restarted_race};
 
     schedules_hold(&scenario);
 }

@@ -83,10 +83,6 @@ static void begin_task(rota_task_function *function)
     schedules_start(function, NULL);
 }
 
-static void nothing(void)
-{
-}
-
 /* --- Children that work -------------------------------------------------- */
 
 static intptr_t lead(void *arg)
@@ -115,7 +111,7 @@ static void begin_lead(rota_loop *loop)
 
 static void a_group_waits_for_the_children_of_its_children(void)
 {
-    static const schedules_scenario scenario = {begin_lead, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_lead};
 
     schedules_hold(&scenario);
 }
@@ -150,7 +146,7 @@ static void begin_failure(rota_loop *loop)
 
 static void a_child_that_fails_hides_no_request_from_outside(void)
 {
-    static const schedules_scenario scenario = {begin_failure, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_failure};
 
     schedules_hold(&scenario);
 }
@@ -181,7 +177,7 @@ static void begin_failures(rota_loop *loop)
 
 static void children_that_fail_together_are_all_waited_for(void)
 {
-    static const schedules_scenario scenario = {begin_failures, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_failures};
 
     schedules_hold(&scenario);
 }
@@ -246,7 +242,7 @@ static void begin_groups(rota_loop *loop)
 
 static void a_time_limit_around_groups_ends_all_of_them(void)
 {
-    static const schedules_scenario scenario = {begin_groups, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_groups};
 
     schedules_hold(&scenario);
 }
@@ -285,7 +281,7 @@ static void begin_left(rota_loop *loop)
 
 static void a_group_that_is_left_loses_no_request(void)
 {
-    static const schedules_scenario scenario = {begin_left, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_left};
 
     schedules_hold(&scenario);
 }

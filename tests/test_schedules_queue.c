@@ -231,15 +231,18 @@ static void begin(enum kind kind, size_t room)
     schedules_start(wait_for_all, NULL);
 }
 
-/* Everybody waits: for what is not there, or a wake-up was lost. */
-static bool check_and_shut(void)
+/* Who waits, waits for what is not there. */
+static void check_waiters(void)
 {
-    bool lost = (store.count > 0 && store.getting > 0) ||
-                (!rota_queue_full(store.queue) && store.putting > 0) ||
-                (store.unfinished == 0 && store.joining > 0) ||
-                (store.shut && store.getting + store.putting > 0);
+    CHECK(store.count == 0 || store.getting == 0);
+    CHECK(rota_queue_full(store.queue) || store.putting == 0);
+    CHECK(store.unfinished > 0 || store.joining == 0);
+    CHECK(!store.shut || store.getting + store.putting == 0);
+}
 
-    if (lost || store.emptied)
+static bool shut_at_last(void)
+{
+    if (store.emptied)
         return false;
     shut(store.shut || schedules_pick(2) == 0);
     return true;
@@ -298,40 +301,51 @@ static void begin_unlimited(rota_loop *loop)
 
 static void a_queue_loses_and_doubles_nothing(void)
 {
-    static const schedules_scenario scenario = {begin_first_out, check_and_shut,
-                                                end_with_all_done};
+    static const schedules_scenario scenario = {.begin = begin_first_out,
+                                                .rest = check_waiters,
+                                                .idle = shut_at_last,
+                                                .end = end_with_all_done};
 
     schedules_hold(&scenario);
 }
 
 static void a_lifo_queue_loses_and_doubles_nothing(void)
 {
-    static const schedules_scenario scenario = {begin_last_out, check_and_shut,
-                                                end_with_all_done};
+    static const schedules_scenario scenario = {.begin = begin_last_out,
+                                                .rest = check_waiters,
+                                                .idle = shut_at_last,
+                                                .end = end_with_all_done};
 
     schedules_hold(&scenario);
 }
 
 static void a_priority_queue_loses_and_doubles_nothing(void)
 {
-    static const schedules_scenario scenario = {begin_least_out, check_and_shut,
-                                                end_with_all_done};
+    static const schedules_scenario scenario = {.begin = begin_least_out,
+                                                .rest = check_waiters,
+                                                .idle = shut_at_last,
+                                                .end = end_with_all_done};
 
     schedules_hold(&scenario);
 }
 
 static void a_shutdown_lets_everybody_go(void)
 {
-    static const schedules_scenario scenario = {begin_one_place_shut_early,
-                                                check_and_shut, end};
+    static const schedules_scenario scenario = {.begin =
+                                                    begin_one_place_shut_early,
+                                                .rest = check_waiters,
+                                                .idle = shut_at_last,
+                                                .end = end};
 
     schedules_hold(&scenario);
 }
 
 static void a_shutdown_of_an_unlimited_queue_lets_everybody_go(void)
 {
-    static const schedules_scenario scenario = {begin_unlimited, check_and_shut,
-                                                end};
+    static const schedules_scenario scenario = {.begin = begin_unlimited,
+                                                .rest = check_waiters,
+                                                .idle = shut_at_last,
+                                                .end = end};
 
     schedules_hold(&scenario);
 }

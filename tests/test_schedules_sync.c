@@ -73,6 +73,11 @@ static void begin_lock(rota_loop *loop)
         room.tasks[i] = schedules_start(take_turns, (void *)i);
 }
 
+static void check_lock(void)
+{
+    CHECK(room.lock.locked || rota__queue_idle(&room.lock.queue));
+}
+
 static void end_lock(void)
 {
     CHECK(!rota_lock_locked(&room.lock));
@@ -83,7 +88,8 @@ static void end_lock(void)
 
 static void a_lock_has_one_owner_and_goes_to_the_next_in_line(void)
 {
-    static const schedules_scenario scenario = {begin_lock, NULL, end_lock};
+    static const schedules_scenario scenario = {
+        .begin = begin_lock, .rest = check_lock, .end = end_lock};
 
     schedules_hold(&scenario);
 }
@@ -153,12 +159,16 @@ static void begin_event(rota_loop *loop)
     schedules_start(wave, NULL);
 }
 
-static bool check_flag(void)
+static void check_flag(void)
+{
+    for (int i = 0; i < WATCHERS; i++)
+        CHECK(flag.since[i] < 0 || flag.since[i] == flag.times_set);
+}
+
+static bool raise_it_again(void)
 {
     if (rota_event_is_set(&flag.event))
         return false;
-    for (int i = 0; i < WATCHERS; i++)
-        CHECK(flag.since[i] < 0 || flag.since[i] == flag.times_set);
     raise_flag();
     return true;
 }
@@ -171,8 +181,10 @@ static void end_event(void)
 
 static void an_event_wakes_all_that_wait_when_it_is_set(void)
 {
-    static const schedules_scenario scenario = {begin_event, check_flag,
-                                                end_event};
+    static const schedules_scenario scenario = {.begin = begin_event,
+                                                .rest = check_flag,
+                                                .idle = raise_it_again,
+                                                .end = end_event};
 
     schedules_hold(&scenario);
 }
@@ -333,12 +345,18 @@ static void begin_condition(rota_loop *loop)
 }
 
 /* Nobody may sleep over what was notified. */
-static bool check_shelf(void)
+static void check_shelf(void)
 {
-    bool lost = (shelf.loaves > 0 && shelf.hungry > 0) ||
-                (shelf.loaves == 0 && shelf.stuck > 0);
+    if (shelf.lock.locked)
+        return; /* by one that sleeps */
+    CHECK(shelf.loaves == 0 || shelf.hungry == 0);
+    CHECK(shelf.loaves > 0 || shelf.stuck == 0);
+    CHECK(rota__queue_idle(&shelf.lock.queue));
+}
 
-    if (lost || shelf.closed)
+static bool close_the_bakery(void)
+{
+    if (shelf.closed)
         return false;
     schedules_start(close_bakery, NULL);
     return true;
@@ -359,8 +377,10 @@ static void end_condition(void)
 
 static void a_notification_that_meets_a_cancellation_is_passed_on(void)
 {
-    static const schedules_scenario scenario = {begin_condition, check_shelf,
-                                                end_condition};
+    static const schedules_scenario scenario = {.begin = begin_condition,
+                                                .rest = check_shelf,
+                                                .idle = close_the_bakery,
+                                                .end = end_condition};
 
     schedules_hold(&scenario);
 }
@@ -415,6 +435,12 @@ static void begin_bounded_semaphore(rota_loop *loop)
     begin_guests();
 }
 
+static void check_table(void)
+{
+    CHECK(table.seats.value == SEATS - table.inside);
+    CHECK(table.seats.value == 0 || rota__queue_idle(&table.seats.queue));
+}
+
 static void end_semaphore(void)
 {
     CHECK(table.seats.value == SEATS);
@@ -426,16 +452,18 @@ static void end_semaphore(void)
 
 static void a_semaphore_admits_as_many_as_it_has_and_has_them_back(void)
 {
-    static const schedules_scenario scenario = {begin_semaphore, NULL,
-                                                end_semaphore};
+    static const schedules_scenario scenario = {
+        .begin = begin_semaphore, .rest = check_table, .end = end_semaphore};
 
     schedules_hold(&scenario);
 }
 
 static void a_bounded_semaphore_comes_back_to_its_bound(void)
 {
-    static const schedules_scenario scenario = {begin_bounded_semaphore, NULL,
-                                                end_semaphore};
+    static const schedules_scenario scenario = {.begin =
+                                                    begin_bounded_semaphore,
+                                                .rest = check_table,
+                                                .end = end_semaphore};
 
     schedules_hold(&scenario);
 }
@@ -488,10 +516,14 @@ static void begin_tickets(rota_loop *loop)
         schedules_start(use_tickets, NULL);
 }
 
+static void check_tickets(void)
+{
+    CHECK(gate.printed == gate.used + gate.tickets.value);
+    CHECK(gate.tickets.value == 0 || rota__queue_idle(&gate.tickets.queue));
+}
+
 static bool print_another(void)
 {
-    if (gate.printed > gate.used)
-        return false; /* and yet they wait */
     print_ticket();
     return true;
 }
@@ -504,8 +536,10 @@ static void end_tickets(void)
 
 static void no_release_of_a_semaphore_is_lost_or_counts_twice(void)
 {
-    static const schedules_scenario scenario = {begin_tickets, print_another,
-                                                end_tickets};
+    static const schedules_scenario scenario = {.begin = begin_tickets,
+                                                .rest = check_tickets,
+                                                .idle = print_another,
+                                                .end = end_tickets};
 
     schedules_hold(&scenario);
 }

@@ -20,10 +20,6 @@ static rota_task make(rota_task_function *function, void *arg)
     return task;
 }
 
-static void nothing(void)
-{
-}
-
 /* --- Sleep --------------------------------------------------------------- */
 
 static int slept;
@@ -59,7 +55,8 @@ static void end_sleeps(void)
 
 static void a_sleep_is_never_short_but_when_cancelled(void)
 {
-    static const schedules_scenario scenario = {begin_sleeps, NULL, end_sleeps};
+    static const schedules_scenario scenario = {.begin = begin_sleeps,
+                                                .end = end_sleeps};
 
     schedules_hold(&scenario);
 }
@@ -124,7 +121,8 @@ static void end_chain(void)
 
 static void an_await_comes_back_when_the_task_has_ended(void)
 {
-    static const schedules_scenario scenario = {begin_chain, NULL, end_chain};
+    static const schedules_scenario scenario = {.begin = begin_chain,
+                                                .end = end_chain};
 
     schedules_hold(&scenario);
 }
@@ -194,7 +192,7 @@ static void begin_limits(rota_loop *loop)
 
 static void wait_for_waits_for_the_end_also_when_time_is_up(void)
 {
-    static const schedules_scenario scenario = {begin_limits, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_limits};
 
     schedules_hold(&scenario);
 }
@@ -251,7 +249,7 @@ static void begin_gathers(rota_loop *loop)
 
 static void a_gather_of_all_results_waits_for_all(void)
 {
-    static const schedules_scenario scenario = {begin_gathers, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_gathers};
 
     schedules_hold(&scenario);
 }
@@ -313,8 +311,7 @@ static void begin_failing_gather(rota_loop *loop)
 
 static void a_gather_until_one_fails_loses_no_request(void)
 {
-    static const schedules_scenario scenario = {begin_failing_gather, NULL,
-                                                nothing};
+    static const schedules_scenario scenario = {.begin = begin_failing_gather};
 
     schedules_hold(&scenario);
 }
@@ -374,7 +371,7 @@ static void begin_shield(rota_loop *loop)
 
 static void a_shield_lets_no_request_through(void)
 {
-    static const schedules_scenario scenario = {begin_shield, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_shield};
 
     schedules_hold(&scenario);
 }
@@ -423,7 +420,7 @@ static void begin_timeouts(rota_loop *loop)
 
 static void a_timeout_hides_no_request_and_makes_none(void)
 {
-    static const schedules_scenario scenario = {begin_timeouts, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_timeouts};
 
     schedules_hold(&scenario);
 }
@@ -434,6 +431,7 @@ static struct {
     rota_future futures[2];
     rota_handle called[2];
     int calls[2];
+    int waiting[2];
 } promise;
 
 static void count_call(rota_future *future, void *arg)
@@ -444,15 +442,16 @@ static void count_call(rota_future *future, void *arg)
 
 static intptr_t await_both(void *arg)
 {
-    rota_future *futures[2] = {&promise.futures[0], &promise.futures[1]};
-    intptr_t first = (intptr_t)arg;
+    int first = (int)(intptr_t)arg;
     intptr_t err = 0;
 
     for (int i = 0; err != -ECANCELED && i < 2; i++) {
-        rota_future *future = futures[(first + i) % 2];
+        rota_future *future = &promise.futures[(first + i) % 2];
         intptr_t result = 0;
 
+        promise.waiting[(first + i) % 2]++;
         err = AWAIT_RESULT(rota_await_future(future, &result));
+        promise.waiting[(first + i) % 2]--;
         CHECK(rota_future_done(future));
         CHECK(err != 0 || (result == 42 && !rota_future_cancelled(future)));
         CHECK(err != -ECANCELED || schedules_asked() ||
@@ -492,6 +491,13 @@ static void begin_futures(rota_loop *loop)
     schedules_start(keep_promises, NULL);
 }
 
+static void check_promise(void)
+{
+    for (int i = 0; i < 2; i++)
+        CHECK(promise.waiting[i] == 0 ||
+              !rota_future_done(&promise.futures[i]));
+}
+
 /* Its keeper may have been cancelled: then somebody else keeps it. */
 static bool keep_one(void)
 {
@@ -512,8 +518,10 @@ static void end_futures(void)
 
 static void a_future_wakes_all_that_wait_for_it(void)
 {
-    static const schedules_scenario scenario = {begin_futures, keep_one,
-                                                end_futures};
+    static const schedules_scenario scenario = {.begin = begin_futures,
+                                                .rest = check_promise,
+                                                .idle = keep_one,
+                                                .end = end_futures};
 
     schedules_hold(&scenario);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "task/task.h"
+
 enum { WATCHED = 4 };
 
 static struct {
@@ -64,10 +66,6 @@ static void begin_with(rota_task_function *function)
 {
     memset(&all, 0, sizeof all);
     schedules_start(function, NULL);
-}
-
-static void nothing(void)
-{
 }
 
 /* --- wait ---------------------------------------------------------------- */
@@ -137,7 +135,7 @@ static void begin_watch(rota_loop *loop)
 
 static void a_wait_tells_who_is_done_and_touches_nobody(void)
 {
-    static const schedules_scenario scenario = {begin_watch, NULL, nothing};
+    static const schedules_scenario scenario = {.begin = begin_watch};
 
     schedules_hold(&scenario);
 }
@@ -228,6 +226,14 @@ static void begin_limited_iteration(rota_loop *loop)
     begin_with(iterate_for_a_second);
 }
 
+/* Nobody waits while one that has finished is to be had. */
+static void check_iteration(void)
+{
+    if (all.open)
+        CHECK(rota__list_empty(&all.iterator.finished) ||
+              rota__queue_idle(&all.iterator.queue));
+}
+
 static void end_iteration(void)
 {
     CHECK(all.heard == WATCHED || schedules_disturbed());
@@ -235,16 +241,17 @@ static void end_iteration(void)
 
 static void every_end_is_heard_of_once(void)
 {
-    static const schedules_scenario scenario = {begin_iteration, NULL,
-                                                end_iteration};
+    static const schedules_scenario scenario = {.begin = begin_iteration,
+                                                .rest = check_iteration,
+                                                .end = end_iteration};
 
     schedules_hold(&scenario);
 }
 
 static void an_iteration_ends_when_its_time_has_passed(void)
 {
-    static const schedules_scenario scenario = {begin_limited_iteration, NULL,
-                                                nothing};
+    static const schedules_scenario scenario = {
+        .begin = begin_limited_iteration, .rest = check_iteration};
 
     schedules_hold(&scenario);
 }

@@ -2,7 +2,8 @@
 /*
  * Semaphores: as many tasks at a time as one says
  *
- * The lines of words are what the same programs print on CPython's asyncio.
+ * The lines of words are what the same programs print on CPython's asyncio,
+ * but for the names of errors.
  * Cancellations have a file of their own, tests/test_semaphore_cancel.c.
  */
 #include "locks.h"

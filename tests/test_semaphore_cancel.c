@@ -4,7 +4,8 @@
  *
  * What they were to have goes to the next, or back.
  *
- * The lines of words are what the same programs print on CPython's asyncio.
+ * The lines of words are what the same programs print on CPython's asyncio,
+ * but for the names of errors.
  */
 #include "locks.h"
 

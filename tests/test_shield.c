@@ -201,6 +201,66 @@ static void a_cancel_wins_until_the_shielder_has_woken(void)
     assert_noted("shield:ECANCELED shield:ECANCELED shield:ECANCELED");
 }
 
+static intptr_t gather_shields(void *works)
+{
+    rota_task *tasks = works;
+    rota_task shielders[] = {start(shield_it, &tasks[0]),
+                             start(shield_it, &tasks[1])};
+    int err = rota_gather(shielders, 2, NULL, false);
+
+    note("gather:%s", rota_errname(err));
+    return err;
+}
+
+static intptr_t cancel_gathered_shields(void *arg)
+{
+    rota_task works[] = {start(work, (void *)1), start(work, (void *)2)};
+    rota_task gatherer = start(gather_shields, works);
+
+    (void)arg;
+    pass_turns(2);
+    assert_int_equal(rota_task_cancel(gatherer), 1);
+    assert_int_equal(rota_await(gatherer), -ECANCELED);
+    assert_false(rota_task_done(works[0]) || rota_task_done(works[1]));
+    return rota_gather(works, 2, NULL, false);
+}
+
+/* CPython: test_gather_shield. */
+static void a_cancelled_gather_of_shields_leaves_the_tasks_running(void)
+{
+    scenario(cancel_gathered_shields);
+    assert_noted(
+        "shield:ECANCELED shield:ECANCELED gather:ECANCELED work work");
+}
+
+static intptr_t gather_works(void *arg)
+{
+    rota_task works[] = {start(work, (void *)1), start(work, (void *)2)};
+    intptr_t results[2];
+    int err = rota_gather(works, 2, results, false);
+
+    (void)arg;
+    return err < 0 ? err : 10 * results[0] + results[1];
+}
+
+static intptr_t cancel_the_shield_of_a_gather(void *arg)
+{
+    rota_task gatherer = start(gather_works, arg);
+    rota_task shielder = start(shield_it, &gatherer);
+
+    pass_turns(2);
+    assert_int_equal(rota_task_cancel(shielder), 1);
+    assert_int_equal(rota_await(shielder), -ECANCELED);
+    return rota_await(gatherer);
+}
+
+/* CPython: test_shield_gather. */
+static void a_cancelled_shield_leaves_a_gather_running(void)
+{
+    assert_int_equal(run_virtually(cancel_the_shield_of_a_gather, NULL), 12);
+    assert_noted("shield:ECANCELED work work");
+}
+
 static intptr_t shield_within_a_timeout(void *arg)
 {
     rota_task task = start(work, (void *)6);
@@ -227,4 +287,6 @@ HARNESS_MAIN(TEST(a_shield_gives_the_result_and_leaves_the_task_ours),
              TEST(a_task_that_another_awaits_can_be_shielded),
              TEST(a_detached_task_can_be_shielded_until_its_end),
              TEST(a_cancel_wins_until_the_shielder_has_woken),
+             TEST(a_cancelled_gather_of_shields_leaves_the_tasks_running),
+             TEST(a_cancelled_shield_leaves_a_gather_running),
              TEST(a_timeout_ends_the_shield_and_not_the_task))

@@ -193,6 +193,27 @@ static void when_the_time_has_passed_it_says_who_is_done(void)
     assert_noted("b c 011 a");
 }
 
+static intptr_t wait_as_long_as_it_takes(void *arg)
+{
+    struct job jobs[] = {{1, 1, "a", 0}, {1.5, 2, "b", 0}};
+    rota_task tasks[2];
+    bool done[2];
+
+    (void)arg;
+    start_jobs(tasks, jobs, 2);
+    pass_turns(1);
+    assert_int_equal(rota_wait(tasks, 2, 1, ROTA_ALL_COMPLETED, done), 1);
+    note("%02d", digits(done, 2));
+    return rota_gather(tasks, 2, NULL, false);
+}
+
+/* CPython: test_wait_concurrent_complete. */
+static void an_end_beside_the_timeout_counts(void)
+{
+    scenario(wait_as_long_as_it_takes);
+    assert_noted("a 10 b");
+}
+
 static intptr_t wait_nan(void *arg)
 {
     rota_task task = start(return_arg, (void *)4);
@@ -371,7 +392,8 @@ HARNESS_MAIN(
     TEST(awaiter_and_waiter_hear_of_it_in_the_order_in_which_they_came),
     TEST(a_group_hears_of_its_child_first),
     TEST(no_time_or_less_still_lets_two_turns_pass),
-    TEST(when_the_time_has_passed_it_says_who_is_done), TEST(nan_is_refused),
+    TEST(when_the_time_has_passed_it_says_who_is_done),
+    TEST(an_end_beside_the_timeout_counts), TEST(nan_is_refused),
     TEST(a_timeout_scope_ends_the_wait_and_not_the_tasks),
     TEST(a_cancelled_waiter_leaves_the_tasks_alone),
     TEST(a_cancel_wins_until_the_waiter_has_woken),

@@ -58,7 +58,10 @@ int rota_future_set_exception(rota_future *future, int error);
 int rota_future_set_result_threadsafe(rota_future *future, intptr_t result);
 int rota_future_set_exception_threadsafe(rota_future *future, int error);
 
-/* Cancels a pending future; false if it was done. asyncio: cancel(). */
+/*
+ * Cancels a pending future. False if it was done; but nobody will report an
+ * error of it any more.  asyncio: Future.cancel().
+ */
 bool rota_future_cancel(rota_future *future);
 
 /* asyncio: Future.get_loop(). */

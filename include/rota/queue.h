@@ -40,7 +40,7 @@ int rota_lifo_queue_new(rota_queue **queue, size_t item_size, size_t maxsize);
 typedef int rota_compare(const void *a, const void *b);
 
 /*
- * The least one out first; equal ones in no order.
+ * The least one out first; equal ones in no order. -EINVAL without compare.
  * asyncio: PriorityQueue(maxsize).
  */
 int rota_priority_queue_new(rota_queue **queue, size_t item_size,
@@ -54,7 +54,8 @@ void rota_queue_free(rota_queue *queue);
 
 /*
  * Calls release(item) for each item that an immediate shutdown or the free
- * throws away, so that what it points to is not lost.
+ * throws away, so that what it points to is not lost. It must not wait, and
+ * finds the queue shut down and empty.
  */
 void rota_queue_set_release(rota_queue *queue, void (*release)(void *item));
 
@@ -91,7 +92,8 @@ int rota_queue_get_pointer(rota_queue *queue, void **pointer) ROTA_MUST_USE;
 int rota_queue_task_done(rota_queue *queue);
 
 /*
- * Waits until every item that was put has been worked on.
+ * Waits until every item that was put has been worked on. -ROTA_ESHUTDOWN if
+ * the queue is freed meanwhile.
  * asyncio: await queue.join().
  */
 int rota_queue_join(rota_queue *queue) ROTA_MUST_USE;
@@ -103,7 +105,7 @@ int rota_queue_join(rota_queue *queue) ROTA_MUST_USE;
  */
 void rota_queue_shutdown(rota_queue *queue, bool immediate);
 
-/* asyncio: qsize(), maxsize, empty(), full(). */
+/* asyncio: qsize(), maxsize (0: no limit), empty(), full(). */
 size_t rota_queue_size(const rota_queue *queue);
 size_t rota_queue_maxsize(const rota_queue *queue);
 bool rota_queue_empty(const rota_queue *queue);

@@ -61,8 +61,9 @@ void rota__timeout_leave(rota_timeout *timeout);
 intptr_t rota_timeout_end(rota_timeout *timeout, intptr_t result) ROTA_MUST_USE;
 
 /*
- * Another end, at a time of the loop. Errors: -ROTA_ESTATE (it has fired),
- * -ROTA_ESCOPE, -EINVAL for a NaN, -ENOMEM.  asyncio: Timeout.reschedule().
+ * Another time of the loop, from any task or callback of it. Errors:
+ * -ROTA_ESTATE (it has fired), -ROTA_ESCOPE (it has ended), -EINVAL for a NaN,
+ * -ENOMEM.  asyncio: Timeout.reschedule().
  */
 int rota_timeout_reschedule(rota_timeout *timeout, double when);
 /* When it ends; INFINITY without a limit. asyncio: Timeout.when(). */

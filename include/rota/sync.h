@@ -69,6 +69,7 @@ typedef struct rota_event {
 
 /* Prepares an event that is not set. asyncio: Event(). */
 void rota_event_init(rota_event *event);
+/* As rota_lock_fini(); so are the others below. */
 void rota_event_fini(rota_event *event);
 
 /* Sets it and wakes all that wait. asyncio: event.set(). */
@@ -105,9 +106,11 @@ bool rota_condition_locked(const rota_condition *condition);
 
 /*
  * Releases the lock, waits to be notified, takes the lock again. It returns
- * with the lock held also when it was cancelled. A wake-up may be spurious:
- * look again at what you wait for, or use rota_condition_wait_for(). Errors:
- * -ROTA_ESTATE (the lock is not held).  asyncio: await condition.wait().
+ * with the lock held also when it was cancelled, but for -ROTA_ECLOSING, which
+ * it returns too if tasks of another loop have the lock by then. A wake-up may
+ * be spurious: look again at what you wait for, or use
+ * rota_condition_wait_for(). Errors: -ROTA_ESTATE (the lock is not held).
+ * asyncio: await condition.wait().
  */
 int rota_condition_wait(rota_condition *condition) ROTA_MUST_USE;
 
@@ -169,7 +172,7 @@ void rota_barrier_fini(rota_barrier *barrier);
 
 /*
  * Waits until `parties` tasks wait, then lets them all pass and can be used
- * again. Returns which one this task was, 0 to parties - 1.
+ * again. Returns how many waited when it came, 0 to parties - 1.
  * -ROTA_EBROKEN if it is broken, or broken or reset meanwhile.
  * asyncio: await barrier.wait().
  */

@@ -186,6 +186,7 @@ int rota_future_set_exception_threadsafe(rota_future *future, int error)
 bool rota_future_cancel(rota_future *future)
 {
     rota__check_thread(future->loop, "rota_future_cancel");
+    future->retrieved = true;
     if (future->state != PENDING)
         return false;
     finish(future, CANCELLED, -ECANCELED);

@@ -128,6 +128,7 @@ static void start_machine(struct rota__machine *machine, void *low, void *high,
     uint64_t e = (uintptr_t)entry;
     uint64_t a = (uintptr_t)arg;
 
+    machine->stack = 0;
     getcontext(&machine->context);
     machine->context.uc_stack.ss_sp = low;
     machine->context.uc_stack.ss_size = (size_t)((char *)high - (char *)low);

@@ -9,17 +9,18 @@
 
 struct rota__machine {
     ucontext_t context;
+    uintptr_t stack; /* below where it ends; 0 before it runs */
 };
 
 static inline uintptr_t rota__machine_stack(const struct rota__machine *machine)
 {
-    (void)machine;
-    return 0;
+    return machine->stack;
 }
 
 static inline void rota__machine_switch(struct rota__machine *from,
                                         struct rota__machine *to)
 {
+    from->stack = (uintptr_t)__builtin_frame_address(0) - 1024;
     (void)swapcontext(&from->context, &to->context);
 }
 

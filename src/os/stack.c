@@ -266,16 +266,23 @@ void rota__stack_put(struct rota__stack_pool *pool, struct rota__stack *stack)
 __attribute__((no_sanitize("address", "thread"))) void
 rota__stack_paint(void *low, void *high)
 {
+    rota__valgrind_look_away();
     for (uint64_t *at = low; at < (uint64_t *)high; at++)
         *(volatile uint64_t *)at = PAINT;
+    rota__valgrind_look_again();
 }
 
 __attribute__((no_sanitize("address", "thread"))) size_t
 rota__stack_used(const void *low, const void *high)
 {
     const volatile uint64_t *at = low;
+    size_t used;
 
+    rota__valgrind_look_away();
     while (at < (const volatile uint64_t *)high && *at == PAINT)
         at++;
-    return (size_t)((const char *)high - (const char *)(uintptr_t)at);
+    rota__valgrind_look_again();
+    used = (size_t)((const char *)high - (const char *)(uintptr_t)at);
+    rota__valgrind_trust(&used, sizeof used);
+    return used;
 }

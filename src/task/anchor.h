@@ -20,7 +20,7 @@
 #define ROTA__ANCHOR_SECTION ".rota"
 #define ROTA__ANCHOR_MAGIC "rota's anchor\r\n" /* 16 bytes with its zero */
 #define ROTA__ANCHOR_VERSION 1
-#define ROTA__ANCHOR_FIELDS 32
+#define ROTA__ANCHOR_FIELDS 48
 
 /* The end of the table has no name; an unknown offset is UINT32_MAX. */
 struct rota__anchor_field {

@@ -65,7 +65,10 @@ static int take_lock_back(rota_lock *lock, const struct rota__place *place,
     return locked;
 }
 
-/* Without a condition there is nothing that the lock would be held for. */
+/*
+ * Without a condition there is nothing that the lock would be held for. And a
+ * lock that cannot be had, whatever the reason, is gone for the caller.
+ */
 static int come_back(rota_condition *condition, rota_lock *lock,
                      struct rota__task *self, struct rota__place *place,
                      int err)
@@ -83,7 +86,7 @@ static int come_back(rota_condition *condition, rota_lock *lock,
         notify(condition, 1);
     if (err < 0 && locked < 0)
         rota__cancel_next_wait(self);
-    return locked < 0 ? locked : err;
+    return locked < 0 ? -ROTA_ECLOSING : err;
 }
 
 int rota_condition_wait(rota_condition *condition)

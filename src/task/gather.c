@@ -20,6 +20,7 @@ struct gather {
     intptr_t *results;
     bool return_exceptions;
     bool parked;
+    bool cancelling; /* just now */
     bool cancelled;
     intptr_t error;
 };
@@ -58,13 +59,18 @@ static void gather_over(struct rota__handle *handle)
     rota__unpark(&rota__container_of(handle, struct gather, over)->waiter, 0);
 }
 
+/* A child may wait, in the end, for the gathering task: a ring. */
 static bool cancel_gather(struct rota__waiter *waiter)
 {
     struct gather *gather = rota__container_of(waiter, struct gather, waiter);
     bool any = false;
 
+    if (gather->cancelling)
+        return true;
+    gather->cancelling = true;
     for (size_t i = 0; i < gather->count; i++)
         any |= rota__task_cancel(child_at(gather, i));
+    gather->cancelling = false;
     gather->cancelled = any;
     return any;
 }

@@ -54,11 +54,19 @@ static int arm(rota_timeout *timeout, int64_t when, int64_t now)
     return 0;
 }
 
-static int64_t time_from(int64_t start, double time)
+static int64_t time_after(double delay, int64_t now)
+{
+    return delay == (double)INFINITY ? ROTA__FOREVER : now + rota__to_ns(delay);
+}
+
+/* What rota_loop_time() says now has come, also if it was rounded up. */
+static int64_t time_at(double time, int64_t now)
 {
     if (time == (double)INFINITY)
         return ROTA__FOREVER;
-    return start + rota__to_ns(time);
+    if (time == (double)now / (double)ROTA__SECOND)
+        return now;
+    return rota__to_ns(time);
 }
 
 /* The end of one that could not begin says so, whatever the body did. */
@@ -88,7 +96,8 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
     now = rota__now_at_most(self->loop);
-    err = arm(timeout, time_from(absolute ? 0 : now, time), now);
+    err = arm(timeout, absolute ? time_at(time, now) : time_after(time, now),
+              now);
     if (rota__unlikely(err < 0))
         return fail(timeout, err);
     rota__scope_opened(self, timeout, "timeout", where);
@@ -149,15 +158,19 @@ void rota__timeout_leave(rota_timeout *timeout)
 
 int rota_timeout_reschedule(rota_timeout *timeout, double when)
 {
-    int err = check_mine(timeout, "rota_timeout_reschedule");
+    int64_t now;
 
-    if (err < 0)
-        return err;
+    if (timeout->state > EXPIRING)
+        return rota__misuse(rota__running_loop, -ROTA_ESCOPE,
+                            "rota_timeout_reschedule",
+                            "call it between the begin and the end");
+    rota__check_thread(timeout->task->loop, "rota_timeout_reschedule");
     if (isnan(when))
         return -EINVAL;
     if (timeout->state != ACTIVE)
         return -ROTA_ESTATE;
-    return arm(timeout, time_from(0, when), rota__now(timeout->task->loop));
+    now = rota__now(timeout->task->loop);
+    return arm(timeout, time_at(when, now), now);
 }
 
 double rota_timeout_when(const rota_timeout *timeout)

@@ -6,7 +6,8 @@
  * that gathers it or whose group it is in, or else one that looks on (shield,
  * wait). The nodes stand in the order of the slots, so that a parent is found
  * without a search; a walk follows them with parent pointers, because a chain
- * may be longer than a stack is deep.
+ * may be longer than a stack is deep. Tasks that wait for each other in a ring
+ * have no root: the ring is cut open at one of them.
  */
 #include "task/task.h"
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct node {
     struct node *first_child;
     struct node *next; /* of the same parent, in order of making */
     bool printed;
+    bool visited;
 };
 
 struct tree {
@@ -27,7 +29,6 @@ struct tree {
     struct node **order; /* by age */
     size_t count;
     FILE *out;
-    bool stacks;
 };
 
 static struct rota__task *parent_of(const struct rota__task *task)
@@ -80,6 +81,16 @@ static void join_parents(struct tree *tree)
     }
 }
 
+/* It has begun another one at once, and goes on when that one waits. */
+static bool stands_still(const struct rota__task *task)
+{
+    const struct rota__eager *eager = task->loop->tasks->eager;
+
+    while (eager && eager->creator != task)
+        eager = eager->outer;
+    return eager != NULL;
+}
+
 static const char *state_of(const struct rota__task *task)
 {
     if (task->done)
@@ -88,7 +99,9 @@ static const char *state_of(const struct rota__task *task)
         return "running";
     if (task->waiting)
         return "waits";
-    return task->begun ? "ready" : "new";
+    if (!task->begun)
+        return "new";
+    return stands_still(task) ? "begins another" : "ready";
 }
 
 static void print_stack_use(const struct rota__task *task, FILE *out)
@@ -112,28 +125,22 @@ static void print_node(struct tree *tree, struct node *node, size_t depth)
             task->where, state_of(task));
     if (task->owner == &rota__detached)
         fputs(", detached", tree->out);
-    if (task->cancelling > 0)
+    if (task->cancelling > 0 && !task->done)
         fputs(", being cancelled", tree->out);
     print_stack_use(task, tree->out);
     fputc('\n', tree->out);
-    if (!tree->stacks)
-        return;
     rota__task_trace(task, &trace);
     rota__trace_print(&trace, indent, tree->out);
 }
 
-/* One that was printed already closes a ring of tasks. */
 static void print_from(struct tree *tree, struct node *root)
 {
     struct node *node = root;
     size_t depth = 0;
 
     while (node) {
-        bool seen = node->printed;
-
-        if (!seen)
-            print_node(tree, node, depth);
-        if (!seen && node->first_child) {
+        print_node(tree, node, depth);
+        if (node->first_child) {
             node = node->first_child;
             depth++;
             continue;
@@ -146,6 +153,22 @@ static void print_from(struct tree *tree, struct node *root)
     }
 }
 
+/* Upwards from a node without a root: one of the ring, now a root itself. */
+static struct node *cut_ring(struct node *node)
+{
+    struct node **at;
+
+    while (!node->visited) {
+        node->visited = true;
+        node = node->parent;
+    }
+    at = &node->parent->first_child;
+    while (*at != node)
+        at = &(*at)->next;
+    *at = node->next;
+    return node;
+}
+
 static void print_all(struct tree *tree)
 {
     for (size_t i = 0; i < tree->count; i++)
@@ -153,12 +176,12 @@ static void print_all(struct tree *tree)
             print_from(tree, tree->order[i]);
     for (size_t i = 0; i < tree->count; i++)
         if (!tree->order[i]->printed)
-            print_from(tree, tree->order[i]);
+            print_from(tree, cut_ring(tree->order[i]));
 }
 
 static int print_tasks(const struct rota__tasks *tasks, FILE *out)
 {
-    struct tree tree = {.out = out, .stacks = true};
+    struct tree tree = {.out = out};
     int err = -ENOMEM;
 
     tree.nodes = rota__alloc(tasks->slot_count * sizeof(*tree.nodes));

@@ -8,6 +8,7 @@
  * some words of it, as the number says, and answers "ready". Nothing runs on
  * these any more: the process is safe, its readers must be.
  */
+#include "outside.h"
 #include "task/task.h"
 #include <rota.h>
 #include <stdio.h>
@@ -173,5 +174,6 @@ static intptr_t amain(void *arg)
 
 int main(void)
 {
+    let_others_look();
     return rota_run(amain, NULL) < 0;
 }

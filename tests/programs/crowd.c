@@ -9,11 +9,13 @@
  *     idle    a loop without tasks
  *     busy    tasks that are made and end all the time, in numbers
  *
- * Says "ready" when it is so. Ends at the end of its input; a busy one then
- * says how many tasks have ended.
+ * Says "ready" when it is so, and for each line that comes how many tasks of
+ * the busy ones have ended. Ends at the end of its input.
  */
+#include "outside.h"
 #include <pthread.h>
 #include <rota.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,26 +77,33 @@ static intptr_t parent_of_brief(void *arg)
     return 0;
 }
 
+/* Says how many tasks have ended, or ends itself. */
 static void input_has_come(void *arg)
 {
     char bytes[64];
 
     (void)arg;
-    if (read(0, bytes, sizeof bytes) > 0)
-        return;
+    if (read(0, bytes, sizeof bytes) <= 0)
+        _exit(0);
     printf("%lu\n", ended);
     fflush(stdout);
-    _exit(0);
 }
 
-/* Many turns, so that each task has come to where it waits. */
-static intptr_t settle(void)
+static void say_ready(void *arg)
+{
+    (void)arg;
+    puts("ready");
+    fflush(stdout);
+}
+
+/* Calls when this task waits, and each other one has had many turns for it. */
+static intptr_t settle(rota_callback *settled)
 {
     for (int i = 0; i < 5; i++)
         if (rota_sleep(0) != 0)
             abort();
-    puts("ready");
-    fflush(stdout);
+    if (rota_call_soon(rota_get_running_loop(), NULL, settled, NULL) != 0)
+        abort();
     return rota_sleep(LONG);
 }
 
@@ -125,22 +134,38 @@ static intptr_t amain(void *arg)
         while (count-- > 0)
             if (rota_sleep(0) != 0)
                 abort();
-    return settle();
+    return settle(say_ready);
+}
+
+static sem_t other_waits;
+
+static void say_that_it_waits(void *arg)
+{
+    (void)arg;
+    sem_post(&other_waits);
 }
 
 static intptr_t other_main(void *arg)
 {
-    *(int *)arg = 1;
-    return rota_sleep(LONG);
+    (void)arg;
+    return settle(say_that_it_waits);
 }
 
 static void *other_loop(void *arg)
 {
-    (void)arg;
-    static int begun;
-
-    (void)rota_run(other_main, &begun);
+    (void)rota_run(other_main, arg);
     return NULL;
+}
+
+static int run_two(char **argv)
+{
+    pthread_t thread;
+
+    if (sem_init(&other_waits, 0, 0) != 0 ||
+        pthread_create(&thread, NULL, other_loop, NULL) != 0 ||
+        sem_wait(&other_waits) != 0)
+        return 1;
+    return rota_run(amain, argv) < 0;
 }
 
 static int run_idle(void)
@@ -150,21 +175,18 @@ static int run_idle(void)
     if (rota_new_event_loop(&loop, NULL) != 0 ||
         rota_add_reader(loop, 0, input_has_come, NULL) != 0)
         return 1;
-    puts("ready");
-    fflush(stdout);
+    say_ready(NULL);
     return rota_loop_run_forever(loop);
 }
 
 int main(int argc, char **argv)
 {
-    pthread_t thread;
-
+    let_others_look();
     if (argc < 2)
         return 2;
     if (!strcmp(argv[1], "idle"))
         return run_idle();
-    if (!strcmp(argv[1], "loops") &&
-        pthread_create(&thread, NULL, other_loop, NULL) != 0)
-        return 1;
+    if (!strcmp(argv[1], "loops"))
+        return run_two(argv);
     return rota_run(amain, argv) < 0;
 }

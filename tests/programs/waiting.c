@@ -4,9 +4,10 @@
  *
  * One after the other they wait; the last, `blocker`, then holds the loop in a
  * read() of standard input, so that nothing moves any more: one task runs,
- * one is ready, one has not begun. Says "ready" when it is so, and ends at
- * the end of its input.
+ * one has begun that one at once, one is ready, one is new. Says "ready" when
+ * it is so, and ends at the end of its input.
  */
+#include "outside.h"
 #include <errno.h>
 #include <rota.h>
 #include <stdio.h>
@@ -125,15 +126,23 @@ KEPT static intptr_t blocker(void *arg)
 {
     char byte;
 
-    for (int i = 0; i < 20; i++)
-        if (rota_sleep(0) != 0)
-            abort();
     (void)make("fresh", sleeper, arg);
     puts("ready");
     fflush(stdout);
     while (read(0, &byte, 1) > 0)
         ;
     _exit(0);
+}
+
+KEPT static intptr_t starter(void *arg)
+{
+    rota_task_options options = {.name = "blocker", .eager_start = true};
+    rota_task task;
+
+    for (int i = 0; i < 20; i++)
+        if (rota_sleep(0) != 0)
+            abort();
+    return after(rota_create_task_with(&task, &options, blocker, arg));
 }
 
 KEPT static intptr_t amain(void *arg)
@@ -154,11 +163,12 @@ KEPT static intptr_t amain(void *arg)
     if (rota_sleep(0) != 0 || rota_detach(detached) != 0 ||
         rota_task_cancel(cancelled) < 0)
         abort();
-    tasks[4] = make("blocker", blocker, NULL);
+    tasks[4] = make("starter", starter, NULL);
     return after(rota_gather(tasks, 5, NULL, false));
 }
 
 int main(void)
 {
+    let_others_look();
     return rota_run(amain, "deep") < 0;
 }

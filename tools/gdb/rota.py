@@ -28,7 +28,7 @@ MAGIC = b"rota's anchor\r\n\0"
 VERSION = 1
 HEAD = struct.Struct('<16sIIQQQ')
 FIELD = struct.Struct('<24sII')
-MOST_FIELDS = 32
+MOST_FIELDS = 48
 MOST_SLOTS = 1 << 22
 MOST_LOOPS = 4096
 UNKNOWN = 0xffffffff
@@ -154,11 +154,23 @@ class Task:
         self.waiter = 0
         if owner and not self.detached:
             self.waiter = pointer_at(owner + anchor.offset('owner.task'))
+        if not self.waiter:
+            self.waiter = self.find_borrower(data)
         self.registers = None
         if anchor.offset('task.sp') != UNKNOWN:
             self.registers = tuple(anchor.get(data, f'task.{register}')
                                    for register in ('sp', 'ip', 'fp'))
         self.state = self.find_state(data)
+
+    def find_borrower(self, data):
+        """The first one that looks on, or 0."""
+        anchor = self.loop.anchor
+        offset = anchor.offset('task.borrowers')
+        first = int.from_bytes(data[offset:offset + 8], 'little')
+        if first in (0, self.address + offset):
+            return 0
+        borrower = first - anchor.offset('borrower.link')
+        return pointer_at(borrower + anchor.offset('borrower.task'))
 
     def find_state(self, data):
         anchor = self.loop.anchor
@@ -170,9 +182,11 @@ class Task:
         if anchor.get(data, 'task.waiting'):
             return 'waits'
         queued = pointer_at(link) != link
+        if not queued and self.address in self.loop.creators:
+            return 'begins another'
         if not queued:
             return 'running'
-        return 'ready' if anchor.get(data, 'task.begun') else 'has not begun'
+        return 'ready' if anchor.get(data, 'task.begun') else 'new'
 
     def has_on_stack(self, address):
         low = pointer_at(self.stack + self.loop.anchor.offset('stack.low'))
@@ -180,10 +194,10 @@ class Task:
 
     def __str__(self):
         text = f'{self.name} ({self.where}) {self.state}'
-        if self.cancelling and self.state != 'done':
-            text += ', cancelling'
         if self.detached:
             text += ', detached'
+        if self.cancelling and self.state != 'done':
+            text += ', being cancelled'
         if self.ring:
             text += f', awaited in a ring by {self.ring.name}'
         return text
@@ -200,6 +214,12 @@ class Loop:
         self.next = anchor.get(data, 'tasks.next_known')
         self.number = anchor.get(data, 'tasks.number')
         self.current = anchor.get(data, 'tasks.current')
+        self.creators = set()  # of tasks that begin at once
+        eager = anchor.get(data, 'tasks.eager')
+        while eager and len(self.creators) < 64:
+            self.creators.add(pointer_at(eager + anchor.offset(
+                'eager.creator')))
+            eager = pointer_at(eager + anchor.offset('eager.outer'))
         self.tasks = []
         self.missing = 0  # tasks whose memory is not in a core dump
         if self.is_real:
@@ -439,7 +459,7 @@ def trace(task, running, options):
     for thread, sp in running:
         if task.has_on_stack(sp):
             return trace_thread(thread, options)
-    if task.state == 'has not begun':
+    if task.state == 'new':
         symbol = gdb.execute(f'info symbol {task.function}', to_string=True)
         return f'it will begin with {symbol.split(" in section")[0].strip()}\n'
     if task.state == 'done' or not task.registers or \
