@@ -84,6 +84,17 @@ static void print_loops(struct loops *loops, struct tracer *tracer)
         printf("(the tasks change too fast to see all of them)\n");
 }
 
+static const char *missing(const struct anchors *anchors,
+                           const struct tracer *tracer)
+{
+    if (!tracer)
+        return tracer_missing();
+    for (size_t i = 0; i < anchors->count; i++)
+        if (!anchors->layouts[i].has_registers)
+            return "its tasks' registers are the C library's";
+    return NULL;
+}
+
 /* An error if the process has ended meanwhile: what was read is in pieces. */
 static int print_process(const struct process *process,
                          const struct anchors *anchors, bool traces)
@@ -91,6 +102,7 @@ static int print_process(const struct process *process,
     struct tracer *tracer = traces ? tracer_open(process) : NULL;
     struct loops loops = {0};
     uint64_t known;
+    const char *why = traces ? missing(anchors, tracer) : NULL;
     int err;
 
     for (size_t i = 0; i < anchors->count; i++)
@@ -102,8 +114,8 @@ static int print_process(const struct process *process,
     loops_free(&loops);
     tracer_close(tracer);
     fflush(stdout);
-    if (err == 0 && traces && !tracer)
-        fprintf(stderr, "rota-ps: no back-traces: %s\n", tracer_missing());
+    if (err == 0 && why)
+        fprintf(stderr, "rota-ps: no back-traces: %s\n", why);
     return err;
 }
 

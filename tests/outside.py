@@ -70,6 +70,11 @@ def need(*commands):
             raise Skip(f'{command} is not installed')
 
 
+def need_registers():
+    if '-DROTA_USE_UCONTEXT' in OPTIONS:
+        raise Skip('the C library keeps the registers')
+
+
 folder = Path(tempfile.mkdtemp(prefix='rota-outside-'))
 
 
@@ -79,8 +84,6 @@ def built(name, kind='static'):
     static and stripped."""
     compiler = os.environ.get('CC', 'cc').split()
     need(compiler[0])
-    if '-DROTA_USE_UCONTEXT' in OPTIONS:
-        raise Skip('the C library keeps the registers')
     libraries = {'static': [BUILD / 'librota.a'],
                  'shared': [f'-L{BUILD}', '-lrota', f'-Wl,-rpath,{BUILD}'],
                  'stripped': ['-static', '-s', BUILD / 'librota.a']}

@@ -226,6 +226,49 @@ static void a_wait_for_the_done_lets_turns_pass_but_a_shield_does_not(void)
     assert_noted("a-begins a-ends shielded t0 t1 waited t2 t3 t4 t5");
 }
 
+/* --- Options ------------------------------------------------------------ */
+
+static intptr_t note_its_name(void *arg)
+{
+    note("%s", rota_task_get_name(rota_current_task()));
+    return (intptr_t)arg;
+}
+
+static intptr_t make_named(void *arg)
+{
+    rota_task_options options = {.name = "one", .eager_start = true};
+    rota_task_group group;
+    rota_task tasks[3];
+    int err = rota_task_group_begin(&group);
+
+    (void)arg;
+    for (int i = 0; i < 3 && err == 0; i++) {
+        err = rota_create_task_with(&tasks[i], &options, note_its_name, NULL);
+        options.lazy_start = i == 0;
+        options.name = i == 0 ? "lazy" : NULL;
+        options.eager_start = false;
+    }
+    options = (rota_task_options){.name = "child", .lazy_start = true};
+    if (err == 0)
+        err = rota_task_group_create_task_with(&group, &options, note_its_name,
+                                               NULL, NULL);
+    note("main");
+    if (err == 0)
+        err = rota_gather(tasks, 3, NULL, false);
+    return rota_task_group_end(&group, err);
+}
+
+/* CPython: test_name, test_eager_start_true, test_eager_start_false. */
+static void it_has_its_name_at_once_and_a_lazy_one_waits_for_its_turn(void)
+{
+    const rota_loop_options all = {.eager_start = true};
+
+    assert_int_equal(rota_run_with(&all, make_named, NULL), 0);
+    assert_noted("one Task-4 main lazy child");
+    scenario(make_named);
+    assert_noted("one main lazy Task-4 child");
+}
+
 /* --- Memory, debug mode, closing ---------------------------------------- */
 
 static intptr_t make_many(void *arg)
@@ -388,6 +431,7 @@ HARNESS_MAIN(TEST(a_group_hears_of_an_eager_end_in_the_next_turn),
              TEST(an_eager_child_may_make_eager_siblings),
              TEST(gathering_the_eager_waits_only_for_who_has_waited),
              TEST(a_wait_for_the_done_lets_turns_pass_but_a_shield_does_not),
+             TEST(it_has_its_name_at_once_and_a_lazy_one_waits_for_its_turn),
              TEST(the_ends_of_eager_tasks_free_their_stacks),
              TEST(so_do_those_of_a_group_while_the_body_goes_on),
              TEST(one_that_cannot_be_made_does_not_begin),

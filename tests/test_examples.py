@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -43,8 +44,9 @@ MASKS = (
 ON_A_VIRTUAL_CLOCK = [
     'hello', 'explicit_loop', 'manual_control', 'run_forever', 'lifecycle',
     'current_loop', 'call_soon', 'call_later', 'call_at', 'loop_time',
-    'three_fetches', 'as_completed', 'blocking_sleep 1', 'thread_loop',
-    'nested_run', 'service', 'debug_mode', 'exercise1', 'exercise3', 'tutorial',
+    'three_fetches', 'as_completed', 'nested_timeouts', 'group_errors',
+    'blocking_sleep 1', 'thread_loop', 'nested_run', 'service', 'debug_mode',
+    'exercise1', 'exercise3', 'tutorial',
     'producer_consumer', 'worker_pool', 'crawler',
 ]
 STOPPED_BY_DEBUG_MODE = {'nested_run'}
@@ -214,6 +216,24 @@ def a_part_that_the_tutorial_has_not():
         done = run(f'tutorial {number}')
         equal(done.returncode, 1)
         equal(done.stderr, 'tutorial: Invalid argument\n')
+
+
+@test
+def a_signal_shuts_down_gracefully():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with subprocess.Popen(
+                [EXAMPLES / 'graceful_shutdown'], env=REAL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                encoding='utf-8') as program:
+            line = program.stdout.readline()
+            equal(line, f'running: kill {program.pid}\n')
+            program.send_signal(number)
+            text, complaints = program.communicate(timeout=PATIENCE)
+        equal((program.returncode, complaints), (0, ''))
+        equal(text.splitlines()[0].endswith('shutting down'), True)
+        equal(text.splitlines()[1:], [
+            'worker 1: cleaning up', 'worker 2: cleaning up',
+            'worker 1: done', 'worker 2: done', 'all tasks have ended'])
 
 
 # The delay server

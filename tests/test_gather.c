@@ -400,6 +400,54 @@ static void an_error_that_came_before_the_cancel_is_returned(void)
     assert_noted("sleeper");
 }
 
+static rota_task ring[2];
+
+static intptr_t await_the_gatherer(void *arg)
+{
+    (void)arg;
+    return rota_await(ring[0]);
+}
+
+static intptr_t gather_its_awaiter(void *arg)
+{
+    (void)arg;
+    return rota_gather(&ring[1], 1, NULL, false);
+}
+
+static intptr_t cancel_a_ring(void *arg)
+{
+    (void)arg;
+    ring[0] = start(gather_its_awaiter, NULL);
+    ring[1] = start(await_the_gatherer, NULL);
+    pass_turns(2);
+    assert_int_equal(rota_task_cancel(ring[0]), 1);
+    assert_int_equal(rota_task_cancel(ring[1]), 1);
+    pass_turns(2);
+    assert_false(rota_task_done(ring[0]));
+    return 0;
+}
+
+static void note_left(rota_loop *loop, const rota_exception_context *context,
+                      void *arg)
+{
+    (void)loop;
+    (void)arg;
+    note("%s", context->name);
+}
+
+/* It waits for ever, as it did; asyncio ends with a RecursionError. */
+static void a_cancellation_goes_round_a_ring_once(void)
+{
+    rota_loop *loop;
+
+    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(rota_loop_run_until_complete(loop, cancel_a_ring, NULL),
+                     0);
+    rota_set_exception_handler(loop, note_left, NULL);
+    rota_loop_free(loop);
+    assert_noted("Task-2 Task-3");
+}
+
 /* --- Refusals ----------------------------------------------------------- */
 
 static intptr_t gather_refused(void *arg)
@@ -440,4 +488,5 @@ HARNESS_MAIN(TEST(results_come_in_the_order_of_the_tasks),
              TEST(a_cancelled_gather_says_so_even_if_all_children_end_well),
              TEST(a_cancel_between_the_end_and_the_wake_up_wins),
              TEST(an_error_that_came_before_the_cancel_is_returned),
+             TEST(a_cancellation_goes_round_a_ring_once),
              TEST(a_refused_handle_leaves_the_other_tasks_alone))

@@ -84,11 +84,11 @@ static void one_destroyed_while_pending_is_told_with_name_and_place(void)
     expect_told_without_a_place(PENDING, "reader\n");
 }
 
-static intptr_t leave_new(void *arg)
+static intptr_t leave_it_just_made(void *arg)
 {
     rota_task task;
 
-    return MADE_HERE(rota_create_task_with(&task, &named, return_arg, arg));
+    return MADE_HERE(rota_create_task_with(&task, &named, sleep_for_ever, arg));
 }
 
 static intptr_t leave_without_a_name(void *arg)
@@ -106,9 +106,9 @@ static intptr_t leave_on_the_loop(void *arg)
     return MADE_HERE(rota_loop_create_task(loop, &task, sleep_for_ever, arg));
 }
 
-static void so_is_one_that_never_began_and_one_without_a_name(void)
+static void so_is_one_just_made_and_one_without_a_name(void)
 {
-    listen_to(leave_new, true);
+    listen_to(leave_it_just_made, true);
     expect_told(PENDING, "reader\n");
     listen_to(leave_without_a_name, true);
     expect_told(PENDING, "Task-2\n");
@@ -213,7 +213,7 @@ static void a_cancelled_one_that_nobody_awaited_is_told_in_debug_mode(void)
 }
 
 HARNESS_MAIN(TEST(one_destroyed_while_pending_is_told_with_name_and_place),
-             TEST(so_is_one_that_never_began_and_one_without_a_name),
+             TEST(so_is_one_just_made_and_one_without_a_name),
              TEST(so_is_a_child_of_a_group),
              TEST(of_one_made_through_a_pointer_no_place_is_known),
              TEST(one_that_nobody_awaited_is_told_in_debug_mode),

@@ -40,6 +40,7 @@ def look(*arguments, status=0, program=ROTA_PS, **options):
 
 
 def with_traces(pid):
+    outside.need_registers()
     run = subprocess.run([ROTA_PS, str(pid)], capture_output=True, text=True,
                          timeout=outside.PATIENCE)
     if 'without libdw' in run.stderr:
@@ -148,12 +149,13 @@ def without_debug_information_symbols_do():
 
 
 def ten_thousand_tasks_take_little_time():
-    with running(built('crowd'), 'many', '10000') as process:
+    count = 2000 if outside.SANITIZERS else 10000
+    with running(built('crowd'), 'many', str(count)) as process:
         look(process.pid)  # its files are in memory now
         start = time.monotonic()
         text = look(process.pid)
         took = time.monotonic() - start
-    same(len(re.findall(r'^Task-\d+ \(.*\) waits$', text, re.M)), 10001)
+    same(len(re.findall(r'^Task-\d+ \(.*\) waits$', text, re.M)), count + 1)
     assert took < 5 * outside.SLOWNESS, f'{took} s'
 
 
@@ -199,7 +201,6 @@ def a_program_in_a_hurry_is_read_and_not_disturbed():
         for _ in range(50):
             text = look(process.pid)
             assert text.startswith('Task-1 (its run) waits\n'), text
-            assert 'parent_of_brief' in text or ' at ' not in text, text
         status = Path(f'/proc/{process.pid}/status').read_text()
         same(re.search(r'TracerPid:\s*(\d+)', status)[1], '0')
         before = count_of(process)
@@ -295,6 +296,7 @@ def another_pointer_size_is_refused():
 
 
 def any_memory_may_be_broken():
+    outside.need_registers()
     with running(built('broken')) as process:
         for seed in range(60 if outside.SANITIZERS else 400):
             process.stdin.write(f'{seed}\n')

@@ -38,6 +38,8 @@ typedef struct rota_task_options {
     size_t stack_size; /* bytes, rounded up to pages; 0: the loop's default */
     bool eager_start;  /* begins at once, inside the call, and until its first
                           wait; only on a running loop */
+    bool lazy_start;   /* in the next turn, also on a loop whose tasks begin at
+                          once: asyncio's eager_start=False */
     rota_context *context; /* to run in, which must outlive the task and may be
                               shared; NULL: a copy of the maker's */
 } rota_task_options;

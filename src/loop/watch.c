@@ -14,6 +14,7 @@ struct direction {
     void *arg;
     rota_loop *loop;
     struct rota__bindings *bindings;
+    bool *current; /* while it runs: whether it is still the same reader */
 };
 
 struct fd_watch {
@@ -24,15 +25,33 @@ struct fd_watch {
     struct direction writer;
 };
 
+/* As in asyncio, what it sets is there when it is called again. */
 static void run_direction(struct rota__handle *handle)
 {
     struct direction *direction =
         rota__container_of(handle, struct direction, handle);
+    rota_loop *loop = direction->loop;
+    bool current = true;
 
     if (direction->bindings)
-        rota__context_lend(direction->loop,
-                           rota__bindings_ref(direction->bindings));
+        rota__context_lend(loop, rota__bindings_ref(direction->bindings));
+    direction->current = &current;
     direction->callback(direction->arg);
+    if (!current)
+        return;
+    direction->current = NULL;
+    rota__bindings_unref(direction->bindings);
+    direction->bindings = rota__bindings_ref(loop->callbacks.own.bindings);
+}
+
+/* It goes, or another takes its place. */
+static void forget(struct direction *direction)
+{
+    if (direction->current)
+        *direction->current = false;
+    rota__bindings_unref(direction->bindings);
+    direction->current = NULL;
+    direction->bindings = NULL;
 }
 
 static void queue(rota_loop *loop, struct direction *direction)
@@ -104,10 +123,10 @@ static void free_watch(struct fd_watch *self)
 {
     rota__list_remove(&self->reader.handle.link);
     rota__list_remove(&self->writer.handle.link);
+    forget(&self->reader);
+    forget(&self->writer);
     rota__poller_remove(&self->loop->poller, &self->watch);
     rota__list_remove(&self->link);
-    rota__bindings_unref(self->reader.bindings);
-    rota__bindings_unref(self->writer.bindings);
     rota__free(self);
 }
 
@@ -160,8 +179,9 @@ static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
         direction->arg = before.arg;
         rota__bindings_unref(direction->bindings);
         direction->bindings = before.bindings;
-    } else {
-        rota__bindings_unref(before.bindings);
+    } else if (err == 0) {
+        direction->current = NULL;
+        forget(&before);
     }
     return err;
 }
@@ -180,8 +200,7 @@ static int take(rota_loop *loop, int fd, bool writer, const char *function)
     direction = side(self, writer);
     direction->callback = NULL;
     rota__unready(&direction->handle);
-    rota__bindings_unref(direction->bindings);
-    direction->bindings = NULL;
+    forget(direction);
     err = settle(self);
     return err < 0 ? err : 1;
 }

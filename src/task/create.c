@@ -158,8 +158,11 @@ void rota__task_release(struct rota__task *task)
 bool rota__begins_eagerly(const rota_loop *loop,
                           const rota_task_options *options)
 {
-    return (loop->eager_start || (options && options->eager_start)) &&
-           loop == rota__running_loop;
+    bool eager = loop->eager_start;
+
+    if (options)
+        eager = (eager || options->eager_start) && !options->lazy_start;
+    return eager && loop == rota__running_loop;
 }
 
 int rota__create_task(rota_loop *loop, rota_task *out,

@@ -93,15 +93,16 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
                                  "rota_timeout_begin", "use it in a task"));
     if (rota__unlikely(isnan(time)))
         return fail(timeout, -EINVAL);
+    rota__scope_opened(self, timeout, "timeout", where);
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
     now = rota__now_at_most(self->loop);
     err = arm(timeout, absolute ? time_at(time, now) : time_after(time, now),
               now);
-    if (rota__unlikely(err < 0))
-        return fail(timeout, err);
-    rota__scope_opened(self, timeout, "timeout", where);
-    return 0;
+    if (rota__likely(err == 0))
+        return 0;
+    rota__scope_closed(self, timeout, "rota_timeout_begin");
+    return fail(timeout, err);
 }
 
 /* The functions behind the macros, for who takes their address. */

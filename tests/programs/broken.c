@@ -60,6 +60,14 @@ static intptr_t gatherer(void *arg)
     return rota_gather(tasks, 4, NULL, false);
 }
 
+/* Also what sanitizers guard: nobody uses it meanwhile. */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void
+copy(volatile uint64_t *to, const volatile uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = from[i];
+}
+
 static void add_region(void *start, size_t size)
 {
     struct region *region = &regions[region_count];
@@ -69,7 +77,7 @@ static void add_region(void *start, size_t size)
         abort();
     region_count++;
     *region = (struct region){start, saved, size / sizeof(uint64_t)};
-    memcpy(saved, start, size);
+    copy(saved, start, region->count);
 }
 
 static void add_task(struct rota__task *task)
@@ -128,8 +136,7 @@ static uint64_t wrong(uint64_t word)
 static void repair(void)
 {
     for (size_t i = 0; i < region_count; i++)
-        memcpy(regions[i].words, regions[i].saved,
-               regions[i].count * sizeof(*regions[i].words));
+        copy(regions[i].words, regions[i].saved, regions[i].count);
 }
 
 /* The table is small, and hit often; a broken anchor ends all. */
@@ -138,9 +145,10 @@ static void break_some(void)
     for (size_t i = roll(BREAKS) + 1; i > 0; i--) {
         struct region *region =
             &regions[roll(2) ? roll(region_count) : 1 + roll(2)];
-        uint64_t *word = &region->words[roll(region->count)];
+        size_t at = roll(region->count);
+        uint64_t word = wrong(region->saved[at]);
 
-        *word = wrong(*word);
+        copy(&region->words[at], &word, 1);
     }
 }
 

@@ -429,7 +429,7 @@ def backtrace(options):
 
 
 def threads():
-    """Each thread and where its stack pointer is, by leave of gdb."""
+    """Each thread and where its stack pointer is."""
     selected = gdb.selected_thread()
     level = level_of(gdb.selected_frame())
     found = []
