@@ -17,6 +17,7 @@ enum {
     LARGEST = 65536, /* of the structs that we read */
     BLOCK = 65536,
     MAGIC = sizeof(ROTA__ANCHOR_MAGIC),
+    HEAD = offsetof(struct rota__anchor, fields),
     ALIGNED = 8,
 };
 
@@ -114,33 +115,43 @@ static bool is_known(const struct anchors *anchors, uint64_t at)
     return false;
 }
 
-/* A file that was only mapped to be read has one that is not its own self. */
+static void add_layout(const struct process *process, uint64_t at,
+                       struct anchors *out)
+{
+    struct layout *layout = &out->layouts[out->count];
+    struct rota__anchor anchor;
+
+    layout->at = at;
+    if (process_read(process, at, &anchor, sizeof anchor) == 0 &&
+        make_layout(layout, &anchor))
+        out->count++;
+    else
+        out->version = ROTA__ANCHOR_VERSION;
+}
+
+/*
+ * Another version may have a shorter table. A file that was only mapped to be
+ * read has an anchor that does not know its own place.
+ */
 static int look_at(const struct process *process, uint64_t at,
                    struct anchors *out)
 {
-    struct rota__anchor anchor;
-    int err = process_read(process, at, &anchor, sizeof anchor);
+    struct rota__anchor head;
+    int err = process_read(process, at, &head, HEAD);
 
     if (err < 0)
         return err == -EFAULT ? 0 : err;
-    if (memcmp(anchor.magic, ROTA__ANCHOR_MAGIC, MAGIC) != 0)
+    if (memcmp(head.magic, ROTA__ANCHOR_MAGIC, MAGIC) != 0)
         return 0;
-    if (anchor.pointer_size != sizeof(void *)) {
+    if (head.pointer_size != sizeof(void *))
         out->alien = true;
-    } else if ((uintptr_t)anchor.self != at || is_known(out, at) ||
-               out->count == PS_MAX_ANCHORS) {
+    else if ((uintptr_t)head.self != at || is_known(out, at) ||
+             out->count == PS_MAX_ANCHORS)
         return 0;
-    } else if (anchor.version != ROTA__ANCHOR_VERSION) {
-        out->version = anchor.version;
-    } else {
-        struct layout *layout = &out->layouts[out->count];
-
-        layout->at = at;
-        if (make_layout(layout, &anchor))
-            out->count++;
-        else
-            out->version = anchor.version;
-    }
+    else if (head.version != ROTA__ANCHOR_VERSION)
+        out->version = head.version;
+    else
+        add_layout(process, at, out);
     return 0;
 }
 
@@ -201,7 +212,7 @@ static int ask_file(const struct process *process,
     close(fd);
     if (err == -EXDEV)
         out->alien |= process_is_program(process, mapping->path);
-    if (err < 0 || section.size < sizeof(struct rota__anchor))
+    if (err < 0 || section.size < HEAD)
         return 0;
     return look_at(process, mapping->start + section.address, out);
 }

@@ -94,6 +94,28 @@ static const char *call_site(Dwarf_Die *unit, Dwarf_Die *inlined, int *line)
     return dwarf_filesrc(files, number, NULL, NULL);
 }
 
+/* Clang leaves out the index that libdw would find the unit by. */
+static Dwarf_Die *unit_of(Dwfl_Module *module, uint64_t pc, Dwarf_Addr *bias)
+{
+    Dwarf_Die *unit = dwfl_module_addrdie(module, pc, bias);
+
+    if (unit)
+        return unit;
+    while ((unit = dwfl_module_nextcu(module, unit, bias)) != NULL)
+        if (dwarf_haspc(unit, pc - *bias) > 0)
+            return unit;
+    return NULL;
+}
+
+static const char *line_of(Dwarf_Die *unit, Dwarf_Addr pc, int *number)
+{
+    Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, pc) : NULL;
+
+    if (!line || dwarf_lineno(line, number) != 0)
+        return NULL;
+    return dwarf_linesrc(line, NULL, NULL);
+}
+
 /* Of what was inlined into one of rota's own functions nobody wants to know. */
 static void note_outermost(struct place *place, Dwarf_Die *scopes, int count)
 {
@@ -107,16 +129,13 @@ static bool print_scopes(FILE *to, struct place *place, Dwfl_Module *module,
                          uint64_t pc)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *unit = dwfl_module_addrdie(module, pc, &bias);
-    Dwfl_Line *source = dwfl_module_getsrc(module, pc);
+    Dwarf_Die *unit = unit_of(module, pc, &bias);
     Dwarf_Die *scopes = NULL;
     int count = unit ? scopes_of(unit, pc - bias, &scopes) : 0;
-    const char *file = NULL;
     bool done = false;
     int line = 0;
+    const char *file = line_of(unit, pc - bias, &line);
 
-    if (source)
-        file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
     note_outermost(place, scopes, count);
     for (int i = 0; i < count && !done; i++) {
         if (!is_function(&scopes[i]))

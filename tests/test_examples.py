@@ -45,6 +45,7 @@ ON_A_VIRTUAL_CLOCK = [
     'hello', 'explicit_loop', 'manual_control', 'run_forever', 'lifecycle',
     'current_loop', 'call_soon', 'call_later', 'call_at', 'loop_time',
     'three_fetches', 'as_completed', 'nested_timeouts', 'group_errors',
+    'request_context',
     'blocking_sleep 1', 'thread_loop', 'nested_run', 'service', 'debug_mode',
     'exercise1', 'exercise3', 'tutorial',
     'producer_consumer', 'worker_pool', 'crawler',
@@ -216,6 +217,32 @@ def a_part_that_the_tutorial_has_not():
         done = run(f'tutorial {number}')
         equal(done.returncode, 1)
         equal(done.stderr, 'tutorial: Invalid argument\n')
+
+
+TREE = """\
+Task-1 (its run) waits
+  cook (task_tree.c) waits
+    rice (task_tree.c) waits
+    soup (task_tree.c) waits
+  table (task_tree.c) waits
+    guest (task_tree.c) waits
+rice is ready
+soup is ready
+dinner!
+"""
+
+
+@test
+def the_tree_of_tasks_shows_who_waits_for_whom_and_where():
+    text = output('task_tree', VIRTUAL)
+    tree = re.sub(r'^ +at .*\n', '', text, flags=re.M)
+    equal(re.sub(r'\(\S*\b(task_tree\.c):\d+\)', r'(\1)', tree), TREE)
+    for name, function in (
+            ('Task-1', 'amain'), ('cook', 'make_dinner'), ('rice', 'boil'),
+            ('soup', 'boil'), ('table', 'be_patient'),
+            ('guest', 'look_forward')):
+        found = re.search(rf'{name} .*\n(?: +at .*\n)* +at {function}\b', text)
+        assert found, f'{name} is not in {function}:\n{text}'
 
 
 @test

@@ -87,7 +87,7 @@ void *rota_context_get(const rota_context *context,
 /*
  * Runs function(arg) in the context and returns what it returns; what it sets
  * stays in the context. It may await. Errors besides: -EBUSY (something runs
- * in it already).  asyncio: Context.run().
+ * in it already, the caller too).  asyncio: Context.run().
  */
 intptr_t rota_context_run(rota_context *context, intptr_t (*function)(void *),
                           void *arg);

@@ -2,9 +2,9 @@
 /*
  * Scopes that a function left open: debug mode's notes
  *
- * A scope that was not ended is told of at the next wait, because the call in
- * whose frame it lies is no longer among those under way; when another begins
- * in its place; and at the latest when its task returns.
+ * A scope that was not ended is told of at the next wait, or when another
+ * begins, because the call in whose frame it lies is no longer among those
+ * under way; and at the latest when its task returns.
  *
  * Its memory tells nothing: it may lie below the stack pointer, or in the
  * frame of whoever was called since, overwritten or not.
@@ -77,6 +77,7 @@ void rota__scope_opened(struct rota__task *task, const void *scope,
         return;
     if (note_of(task, scope))
         stop_for(task, note_of(task, scope));
+    rota__scopes_check_left(task);
     note = rota__alloc(sizeof *note);
     if (!note)
         return;
