@@ -3,18 +3,22 @@
 """
 The documentation, compiled and run
 
-Looks through README.md and docs/*.md. A ```c block is either a complete
-program (it contains `int main`) or declarations. The last line of text above
-a program says what to do with it:
+Looks through README.md and docs/*.md. A ```c block is a complete program (it
+contains `int main`), declarations, or what stands in a task. The last line of
+text above a program says what to do with it:
 
     <!-- run -->       it ends by itself: it must exit with 0
     <!-- compile -->   it serves for ever, or needs a network
+    <!-- inside -->    it stands in a function that runs as a task, with the
+                       names of AROUND: it must leave `err` at 0
+    <!-- part -->      the same, only compiled
 
 A run is on a virtual clock. A ```text block marked <!-- prints --> behind the
 program is what it must print. Declarations must be those of the headers, and
-a link must lead to a file that is there.
+a link must lead to a file that is there. A ```python block must be Python.
 """
 
+import ast
 import json
 import os
 import re
@@ -34,6 +38,50 @@ BLOCK = re.compile(
 LINK = re.compile(r'\]\((?!https?:|#)([^)#\s]+)[^)]*\)')
 
 
+AROUND = """\
+#include <math.h>
+#include <rota.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+ROTA__UNUSED static intptr_t work(void *arg)
+{
+    int err = rota_sleep(1);
+
+    return err < 0 ? err : (intptr_t)arg;
+}
+
+ROTA__UNUSED static void callback(void *arg)
+{
+    printf("%%s\\n", (const char *)arg);
+}
+
+static intptr_t amain(void *arg)
+{
+    rota_loop *loop = rota_get_running_loop();
+    intptr_t err = 0;
+
+    (void)arg;
+    (void)loop;
+#line 1
+    {
+%s
+    }
+    return err;
+}
+
+int main(void)
+{
+    intptr_t err = rota_run(amain, NULL);
+
+    if (err != 0)
+        printf("%%s\\n", rota_errname(err));
+    return err != 0;
+}
+"""
+
+
 class Block:
     def __init__(self, page, text, found):
         self.mark = found['mark']
@@ -41,6 +89,8 @@ class Block:
         self.text = found['text']
         line = text.count('\n', 0, found.start('text')) + 1
         self.place = f'{page}:{line}'
+        if self.mark in ('inside', 'part'):
+            self.text = AROUND % self.text
         self.is_program = self.kind == 'c' and 'int main' in self.text
         self.prints = None
 
@@ -112,12 +162,12 @@ def run_program(block, folder):
 
 
 def check_program(block):
-    if block.mark not in ('run', 'compile'):
+    if block.mark not in ('run', 'compile', 'inside', 'part'):
         return 'no <!-- run --> or <!-- compile --> above the program'
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         complaint = compile_program(block, folder)
-        if not complaint and block.mark == 'run':
+        if not complaint and block.mark in ('run', 'inside'):
             complaint = run_program(block, folder)
     return complaint
 
@@ -147,6 +197,15 @@ def check_declarations(block, headers):
         if declaration not in headers)
 
 
+def check_python(block):
+    try:
+        compile(block.text, block.place, 'exec',
+                ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError as error:
+        return str(error)
+    return ''
+
+
 def check_links(page, text):
     return '\n'.join(
         f'{target} is not there' for target in LINK.findall(text)
@@ -169,6 +228,8 @@ def main():
                 report.add(block.place, check_program(block))
             elif block.kind == 'c':
                 report.add(block.place, check_declarations(block, headers))
+            elif block.kind == 'python':
+                report.add(block.place, check_python(block))
     return report.finish()
 
 

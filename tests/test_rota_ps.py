@@ -207,7 +207,8 @@ def a_program_in_a_hurry_is_read_and_not_disturbed():
         status = Path(f'/proc/{process.pid}/status').read_text()
         same(re.search(r'TracerPid:\s*(\d+)', status)[1], '0')
         before = count_of(process)
-        assert count_of(process) > before > 0, 'it stands still'
+        assert any(count_of(process) > before for _ in range(10000)), \
+            'it stands still'
 
 
 def count_of(process):

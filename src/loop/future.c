@@ -96,7 +96,10 @@ static void unlink_callbacks(rota_future *future, struct rota__link *list)
     }
 }
 
-/* What another thread has sent may still be on its way. */
+/*
+ * What another thread has sent may still be on its way. Waiters have been told
+ * before, and may have waited for that thread to come to an end with it.
+ */
 static void withdraw(rota_future *future)
 {
     if (rota__likely(__atomic_load_n(&future->posted_state, __ATOMIC_ACQUIRE) ==
@@ -109,7 +112,6 @@ static void withdraw(rota_future *future)
 void rota_future_fini(rota_future *future)
 {
     rota__check_thread(future->loop, "rota_future_fini");
-    withdraw(future);
     if (future->state == PENDING) {
         unlink_callbacks(future, &future->callbacks);
         finish(future, CANCELLED, -ECANCELED);
@@ -118,6 +120,7 @@ void rota_future_fini(rota_future *future)
         unlink_callbacks(future, &future->loop->ready);
         unlink_callbacks(future, &future->loop->running);
     }
+    withdraw(future);
     if (future->state == ERROR && !future->retrieved)
         rota_call_exception_handler(
             future->loop,
@@ -150,9 +153,10 @@ int rota_future_set_exception(rota_future *future, int error)
 static void deliver(struct rota__handle *handle)
 {
     rota_future *future = rota__container_of(handle, rota_future, posted);
+    int state = __atomic_load_n(&future->posted_state, __ATOMIC_RELAXED);
 
     if (future->state == PENDING)
-        finish(future, (short)future->posted_state, future->posted_result);
+        finish(future, (short)state, future->posted_result);
 }
 
 /* The first thread that comes has the say. */
