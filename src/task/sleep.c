@@ -29,8 +29,9 @@ static bool cancel_sleep(struct rota__waiter *waiter)
     return true;
 }
 
-/* ROTA__FOREVER: no timer. */
-static int sleep_until(struct rota__task *self, int64_t when)
+/* ROTA__FOREVER: no timer. Inlined, so that traces name the public call. */
+static inline __attribute__((always_inline)) int
+sleep_until(struct rota__task *self, int64_t when)
 {
     struct sleeper sleeper;
 
