@@ -18,8 +18,8 @@ extern "C" {
  * Makes a loop, runs function(arg) as its main task, and returns what that
  * returns. Then every task that is left is cancelled and waited for, and the
  * loop is closed; a task that is made meanwhile is destroyed with a report.
- * Errors besides: those of rota_new_event_loop(); -ROTA_ERUNNING if a loop runs
- * on this thread.  asyncio: run().
+ * Errors besides: those of rota_new_event_loop(); -EINVAL without a function;
+ * -ROTA_ERUNNING if a loop runs on this thread.  asyncio: run().
  */
 intptr_t rota_run(rota_task_function *function, void *arg);
 
@@ -30,7 +30,7 @@ intptr_t rota_run_with(const rota_loop_options *options,
 /*
  * Runs function(arg) as a task on a loop that does not run, until it is done.
  * Other tasks stay as they are. Errors besides: -ROTA_ESTOPPED,
- * -ROTA_ERUNNING, -ROTA_ECLOSED, -ENOMEM.
+ * -ROTA_ERUNNING, -ROTA_ECLOSED, -EINVAL, -ENOMEM.
  * asyncio: loop.run_until_complete().
  */
 intptr_t rota_loop_run_until_complete(rota_loop *loop,

@@ -101,7 +101,10 @@ typedef struct rota_task_group {
     bool parent_cancelled;
 } rota_task_group;
 
-/* Opens a group of the running task. asyncio: async with TaskGroup(). */
+/*
+ * Opens a group of the running task. Errors: -ROTA_ENOTASK.
+ * asyncio: async with TaskGroup().
+ */
 int rota_task_group_begin(rota_task_group *group);
 int rota__task_group_begin(rota_task_group *group, const char *where);
 #define rota_task_group_begin(group) rota__task_group_begin(group, ROTA__HERE)
@@ -132,8 +135,9 @@ size_t rota_task_group_error_count(const rota_task_group *group);
 /*
  * Makes a task that belongs to the group, also from its children. When it is
  * done, its result goes to *result, unless that is NULL. Errors as for
- * rota_create_task(); -ROTA_ESCOPE when the group has ended or is
- * aborting.  asyncio: TaskGroup.create_task().
+ * rota_create_task(), and only in a task: -ROTA_ENOTASK; -ROTA_ESCOPE when the
+ * group has ended or is aborting; -ROTA_ETHREAD in a task of another loop.
+ * asyncio: TaskGroup.create_task().
  */
 int rota_task_group_create_task(rota_task_group *group,
                                 rota_task_function *function, void *arg,

@@ -11,7 +11,7 @@
  * rota_await(), rota_wait_for(), rota_gather() and rota_detach(); one made in
  * a task group belongs to the group. A handle is plain data and knows its
  * task's generation: using one whose task has been ended gives
- * -ROTA_EAWAITED (and stops in debug mode).
+ * -ROTA_EAWAITED (and stops in debug mode), one of another loop -EINVAL.
  *
  * Every function here that awaits returns -ECANCELED when the waiting task is
  * cancelled, -ROTA_ENOTASK outside a task; these are not repeated below.
@@ -50,8 +50,8 @@ typedef struct rota_task_options {
 
 /*
  * Makes a task on the running loop; it begins in the next turn. From tasks
- * and callbacks. Errors: -ROTA_ENOLOOP, -EINVAL, -ENOMEM (no stack to be
- * had).  asyncio: create_task().
+ * and callbacks. Errors: -ROTA_ENOLOOP, -ROTA_ECLOSED, -EINVAL, -ENOMEM (no
+ * stack to be had).  asyncio: create_task().
  */
 int rota_create_task(rota_task *task, rota_task_function *function,
                      void *arg) ROTA_MUST_USE;
@@ -118,7 +118,8 @@ intptr_t rota_wait_for(rota_task task, double timeout) ROTA_MUST_USE;
 
 /*
  * Waits for the task without ending it; a cancellation of the waiting task
- * does not reach it. Afterwards it is still to be awaited or detached.
+ * does not reach it. Afterwards it is still to be awaited or detached. Errors
+ * besides the result: -ROTA_EAWAITED, -EDEADLK (the task itself).
  * asyncio: await shield(task).
  */
 intptr_t rota_shield(rota_task task) ROTA_MUST_USE;
@@ -143,8 +144,10 @@ int rota_sleep(double seconds) ROTA_MUST_USE;
 int rota_sleep_until(double when) ROTA_MUST_USE;
 
 /*
- * Asks a task to end: its present or next wait returns -ECANCELED, once. 1,
- * or 0 if it was done, or -ROTA_EAWAITED. Any context of the loop's thread.
+ * Asks a task to end: its present or next wait returns -ECANCELED, once. A
+ * task that waits no more keeps its result, unlike asyncio's, because that may
+ * own something. 1, or 0 if it was done, or -ROTA_EAWAITED. Any context of the
+ * loop's thread.
  * asyncio: Task.cancel().
  */
 int rota_task_cancel(rota_task task);

@@ -8,7 +8,8 @@
  * cancelled. Each task is still to be awaited, or detached, by its owner.
  *
  * Errors of all: -ROTA_EAWAITED for a task that was ended, -EDEADLK for the
- * waiting task itself, -EINVAL (no tasks, a NaN), -ENOMEM.
+ * waiting task itself, -EINVAL (no tasks, a NaN, no such rota_return_when, a
+ * task of another loop), -ENOMEM.
  */
 #ifndef ROTA_WAIT_H
 #define ROTA_WAIT_H

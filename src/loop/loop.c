@@ -148,7 +148,6 @@ int rota_loop_close(rota_loop *loop)
     run_hooks(&loop->at_end);
     rota__readers_close(loop);
     rota__poller_remove(&loop->poller, &loop->wake_watch);
-    rota__wake_close(&loop->wake);
     rota__poller_close(&loop->poller);
     rota__heap_fini(&loop->timers);
     rota__free(loop->shuffled);
@@ -166,6 +165,7 @@ void rota_loop_free(rota_loop *loop)
         rota_set_event_loop(NULL);
     rota__take_from_threads(loop); /* a post that met the close */
     rota__handles_free(loop);      /* what futures have given back since */
+    rota__wake_close(&loop->wake); /* such a post may have signalled it */
     rota__free(loop);
 }
 

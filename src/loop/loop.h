@@ -236,6 +236,12 @@ static inline int64_t rota__to_ns(double seconds)
     return whole + ((double)whole < ns);
 }
 
+/*
+ * A time of rota_loop_time() in ns: what that says now has come, also if it
+ * was rounded up. ROTA__FOREVER for INFINITY.
+ */
+int64_t rota__time_at(double time, int64_t now);
+
 void rota__timer_init(struct rota__timer *timer,
                       void (*run)(struct rota__handle *));
 

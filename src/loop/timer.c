@@ -61,3 +61,12 @@ void rota__timer_cancel(rota_loop *loop, struct rota__timer *timer)
     else
         rota__unready(&timer->handle);
 }
+
+int64_t rota__time_at(double time, int64_t now)
+{
+    if (time == (double)INFINITY)
+        return ROTA__FOREVER;
+    if (time == (double)now / (double)ROTA__SECOND)
+        return now;
+    return rota__to_ns(time);
+}

@@ -175,6 +175,10 @@ int rota__task_group_create_task(rota_task_group *group,
         return -EINVAL;
     if (!takes_children(group))
         return -ROTA_ESCOPE;
+    if (group->parent->loop != rota__running_loop)
+        return rota__misuse(rota__running_loop, -ROTA_ETHREAD,
+                            "rota_task_group_create_task",
+                            "a group is for the tasks of one loop");
     err = rota__task_create(group->parent->loop, &child, options, function, arg,
                             where);
     if (err < 0)

@@ -71,7 +71,7 @@ int rota_semaphore_acquire(rota_semaphore *semaphore)
 
 int rota_semaphore_release(rota_semaphore *semaphore)
 {
-    if (rota__unlikely(semaphore->value == semaphore->bound))
+    if (rota__unlikely(semaphore->value >= semaphore->bound))
         return semaphore->bound == SIZE_MAX
                    ? -EOVERFLOW
                    : rota__misuse(rota__running_loop, -ROTA_ESTATE,

@@ -68,16 +68,15 @@ int rota_sleep_until(double time)
 {
     int err = 0;
     struct rota__task *self = rota__waiting_task("rota_sleep_until", &err);
-    int64_t when;
+    int64_t now, when;
 
     if (!self)
         return err;
     if (isnan(time))
         return -EINVAL;
-    if (time == (double)INFINITY)
-        return sleep_until(self, ROTA__FOREVER);
-    when = rota__to_ns(time);
-    if (when <= rota__now(self->loop))
+    now = rota__now(self->loop);
+    when = rota__time_at(time, now);
+    if (when <= now)
         return rota__yield(self);
     return sleep_until(self, when);
 }

@@ -42,6 +42,7 @@ struct rota__waiter {
 struct rota__borrower {
     struct rota__handle handle;
     struct rota__task *task; /* that looks on, or NULL */
+    uint64_t task_id;        /* it may have ended since */
     intptr_t result;         /* the other's */
     bool after_owner;        /* came after the owner, and hears after it */
 };

@@ -59,16 +59,6 @@ static int64_t time_after(double delay, int64_t now)
     return delay == (double)INFINITY ? ROTA__FOREVER : now + rota__to_ns(delay);
 }
 
-/* What rota_loop_time() says now has come, also if it was rounded up. */
-static int64_t time_at(double time, int64_t now)
-{
-    if (time == (double)INFINITY)
-        return ROTA__FOREVER;
-    if (time == (double)now / (double)ROTA__SECOND)
-        return now;
-    return rota__to_ns(time);
-}
-
 /* The end of one that could not begin says so, whatever the body did. */
 static int fail(rota_timeout *timeout, int error)
 {
@@ -97,7 +87,7 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
     now = rota__now_at_most(self->loop);
-    err = arm(timeout, absolute ? time_at(time, now) : time_after(time, now),
+    err = arm(timeout, absolute ? rota__time_at(time, now) : time_after(time, now),
               now);
     if (rota__likely(err == 0))
         return 0;
@@ -171,7 +161,7 @@ int rota_timeout_reschedule(rota_timeout *timeout, double when)
     if (timeout->state != ACTIVE)
         return -ROTA_ESTATE;
     now = rota__now(timeout->task->loop);
-    return arm(timeout, time_at(when, now), now);
+    return arm(timeout, rota__time_at(when, now), now);
 }
 
 double rota_timeout_when(const rota_timeout *timeout)

@@ -34,15 +34,18 @@ struct tree {
 static struct rota__task *parent_of(const struct rota__task *task)
 {
     struct rota__link *first = task->borrowers.next;
+    const struct rota__borrower *borrower;
 
     if (task->owner && task->owner->task)
         return task->owner->task;
     if (first == &task->borrowers)
         return NULL;
-    return rota__container_of(
-               rota__container_of(first, struct rota__handle, link),
-               struct rota__borrower, handle)
-        ->task;
+    borrower =
+        rota__container_of(rota__container_of(first, struct rota__handle, link),
+                           struct rota__borrower, handle);
+    if (!borrower->task || borrower->task->id != borrower->task_id)
+        return NULL;
+    return borrower->task;
 }
 
 static int by_age(const void *a, const void *b)

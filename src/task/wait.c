@@ -104,6 +104,7 @@ void rota__borrow(rota_task handle, struct rota__borrower *borrower,
 
     borrower->handle.run = run;
     borrower->task = rota__current();
+    borrower->task_id = borrower->task ? borrower->task->id : 0;
     if (rota__task_find(handle, &task) < 0)
         return;
     borrower->after_owner = task->owner != NULL;
