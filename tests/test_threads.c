@@ -4,6 +4,7 @@
  */
 #include "loops.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -364,7 +365,44 @@ static void posts_of_the_loops_own_thread_keep_their_place(void)
     rota_loop_free(loop);
 }
 
-HARNESS_MAIN(TEST(posts_of_the_loops_own_thread_keep_their_place),
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void *call_until_closed(void *loop)
+{
+    int err = 0;
+
+    while (err == 0)
+        err = rota_call_soon_threadsafe(loop, NULL, nothing, NULL);
+    assert_int_equal(err, -ROTA_ECLOSED);
+    return NULL;
+}
+
+/*
+ * The wake-up's fd stays the loop's until it is freed: a call that has begun
+ * to signal it must not write into a file that got its number meanwhile.
+ */
+static void calls_may_meet_the_close_of_the_loop(void)
+{
+    for (int round = 0; round < 50; round++) {
+        rota_loop *loop = new_loop_in_real_time();
+        pthread_t caller;
+
+        assert_int_equal(pthread_create(&caller, NULL, call_until_closed, loop),
+                         0);
+        assert_int_equal(rota_call_later(loop, NULL, 1e-4, stop, loop), 0);
+        assert_int_equal(rota_loop_run_forever(loop), 0);
+        assert_int_equal(rota_loop_close(loop), 0);
+        assert_true(fcntl(loop->wake.write_fd, F_GETFD) >= 0);
+        assert_int_equal(pthread_join(caller, NULL), 0);
+        rota_loop_free(loop);
+    }
+}
+
+HARNESS_MAIN(TEST(calls_may_meet_the_close_of_the_loop),
+             TEST(posts_of_the_loops_own_thread_keep_their_place),
              TEST(posts_run_before_the_callbacks_of_events),
              TEST(eight_threads_lose_no_call_and_keep_their_order),
              TEST(a_call_wakes_a_loop_that_sleeps),
