@@ -1,57 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Schedules: the runs
+ * Schedules: one run
  *
- *     for each seed: undisturbed --its steps and waits--> one disturbed run
- *                    after the other
- *
- * The steps of an undisturbed run and of a disturbed one with the same seed
- * are the same up to the disturbance, so a walk over the numbers of steps is
- * a walk over all states of all tasks. For the first seeds it is complete;
- * the others go on where the one before has stopped. In the end every place
- * and state (parked there; ready there) that an undisturbed run has shown, and
- * that no cancellation has met yet, is met by one.
+ * The injector is a handle of each turn. It looks at every task, notes where
+ * it stands, cancels the one whose step it is, and goes back into the ready
+ * queue; or, when nothing else is there, it takes the time of the next timer,
+ * so that the clock can move on. So nothing happens between two of its looks
+ * but one turn, in two parts.
  */
-#include "schedules.h"
+#include "schedules_run.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "task/task.h"
 
 enum {
-    IN_ORDER = 4,  /* seeds that do not shuffle */
-    COMPLETE = 12, /* seeds whose walk is over all steps and waits */
-    CANCELS = 10,  /* of one step, for each other seed */
-    LIMITS = 3,    /* of one wait */
-    LUCKS = 1,     /* of each mode that disturbs several times */
-    STRIDE = 7919, /* of the walk; a prime greater than any run is long */
     MOST_TASKS = 32,
     MOST_SLOTS = 128,
+    MOST_STARTS = 128,
     MOST_LINES = 1024,
     MOST_TURNS = 20000,
     MOST_AT_ONCE = 12, /* disturbances of one run */
 };
 
-enum mode {
-    UNDISTURBED,
-    CANCEL,
-    LIMIT,
-    SEVERAL_CANCELS,
-    SEVERAL_LIMITS,
-    STORM
-};
-
-static const char *const mode_names[] = {"undisturbed", "cancel", "limit",
-                                         "cancels",     "limits", "storm"};
-
-struct schedule {
-    enum mode mode;
-    uint64_t seed;
-    unsigned long at;
-};
+const char *const schedules_modes[] = {"undisturbed", "cancel", "limit",
+                                       "cancels",     "limits", "storm"};
 
 /* Where a task waits; by its slot. */
 struct place {
@@ -59,11 +36,16 @@ struct place {
     const struct schedules_wait *wait; /* the innermost, or NULL */
     bool asked;                        /* the injector has cancelled it */
     bool owed;                         /* and it has not been told */
+    int told;                          /* requests, not taken back since */
 };
 
-enum state { PARKED, READY };
+/* What schedules_start() was given. */
+struct start {
+    rota_task_function *function;
+    void *arg;
+};
 
-/* What the injector has met: a line and a state. */
+/* What the injector has met: a line, and whether its task is parked. */
 struct site {
     bool seen;
     bool hit;
@@ -82,14 +64,16 @@ static struct {
     unsigned long turns;
     unsigned long steps;
     unsigned long waits;
+    size_t started;
     bool failed;
+    char name[64];
     char happened[512]; /* the last disturbance */
     char what[4096];
 } run;
 
 static struct place places[MOST_SLOTS];
-static struct site sites[MOST_LINES][2];
-static unsigned long walked;
+static struct start starts[MOST_STARTS];
+static struct site sites[2 * MOST_LINES];
 
 /* --- What goes wrong ----------------------------------------------------- */
 
@@ -136,28 +120,44 @@ static void describe_tasks(void)
 static void begin_complaint(void)
 {
     run.failed = true;
-    snprintf(run.what, sizeof run.what,
-             "ROTA_TEST_SCHEDULE=%s:%" PRIu64 ":%lu, turn %lu%s: ",
-             mode_names[run.schedule.mode], run.schedule.seed, run.schedule.at,
-             run.turns, run.happened);
+    snprintf(run.what, sizeof run.what, "%s, turn %lu%s: ", run.name, run.turns,
+             run.happened);
+}
+
+static void say(const char *text)
+{
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+
+    (void)written;
+}
+
+static void say_run(void)
+{
+    if (!run.loop)
+        return;
+    say("it was ");
+    say(run.name);
+    say(run.happened);
+    say("\n");
 }
 
 /* The library may stop the program, and a sanitizer may: in which run? */
 void __sanitizer_set_death_callback(void (*callback)(void))
     __attribute__((weak));
 
-static void say_schedule(void)
+static void say_run_at(int number)
 {
-    if (run.loop)
-        fprintf(stderr, "it was ROTA_TEST_SCHEDULE=%s:%" PRIu64 ":%lu%s\n",
-                mode_names[run.schedule.mode], run.schedule.seed,
-                run.schedule.at, run.happened);
+    say_run();
+    signal(number, SIG_DFL);
 }
 
-static void say_schedule_at(int number)
+void schedules_watch_death(void)
 {
-    say_schedule();
-    signal(number, SIG_DFL);
+    signal(SIGABRT, say_run_at);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(say_run);
+    else
+        signal(SIGSEGV, say_run_at);
 }
 
 void schedules_check(bool ok, const char *what, int line)
@@ -195,7 +195,8 @@ unsigned schedules_pick(unsigned below)
     return pick(&run.scenario_luck, below);
 }
 
-static bool lucky(enum mode one, enum mode several, unsigned long number)
+static bool lucky(enum schedules_mode one, enum schedules_mode several,
+                  unsigned long number)
 {
     if (run.schedule.mode == one)
         return number == run.schedule.at;
@@ -231,18 +232,17 @@ size_t schedules_alive(void)
     return rota_all_tasks(run.loop, NULL, 0);
 }
 
-void schedules_wait_begin(struct schedules_wait *wait, bool limitable)
+static int requests(void)
 {
-    struct place *place = my_place();
-    double seconds;
+    return rota_task_cancelling(rota_current_task());
+}
 
-    wait->outer = place->wait;
-    place->wait = wait;
-    if (!limitable || !lucky(LIMIT, SEVERAL_LIMITS, run.waits++))
-        return;
+static void limit(struct schedules_wait *wait)
+{
+    double seconds = pick(&run.luck, 2) ? 0 : pick(&run.luck, 3);
+
     wait->limited = true;
     run.disturbances++;
-    seconds = pick(&run.luck, 2) ? 0 : pick(&run.luck, 3);
     snprintf(run.happened, sizeof run.happened,
              ", %g s for \"%.200s\" in line %d at turn %lu", seconds,
              wait->what, wait->line, run.turns);
@@ -250,7 +250,19 @@ void schedules_wait_begin(struct schedules_wait *wait, bool limitable)
         abort();
 }
 
-/* A request must be told once, and nothing else may pass for one. */
+void schedules_wait_begin(struct schedules_wait *wait, bool limitable)
+{
+    struct place *place = my_place();
+
+    wait->outer = place->wait;
+    place->wait = wait;
+    if (place->told > requests())
+        place->told = requests();
+    if (limitable && lucky(LIMIT, SEVERAL_LIMITS, run.waits++))
+        limit(wait);
+}
+
+/* Each request must be told once, and nothing else may pass for one. */
 static void check_request(struct place *place,
                           const struct schedules_wait *wait, intptr_t result)
 {
@@ -259,7 +271,7 @@ static void check_request(struct place *place,
     if (wait->strict && place->owed && !told && result != -ROTA_ECLOSING)
         BREAK("line %d: a request to cancel was lost (%s)", wait->line,
               wait->what);
-    if (wait->strict && told && rota_task_cancelling(rota_current_task()) == 0)
+    if (wait->strict && told && ++place->told > requests())
         BREAK("line %d: cancelled without a request (%s)", wait->line,
               wait->what);
     if (told)
@@ -308,7 +320,7 @@ static void look_at(rota_task handle)
     if (place->id != handle.id)
         place = NULL;
     line = place && place->wait ? place->wait->line % MOST_LINES : 0;
-    site = &sites[line][task->waiting ? PARKED : READY];
+    site = &sites[2 * line + (task->waiting != NULL)];
     if (!site->seen && run.schedule.mode == UNDISTURBED) {
         site->seen = true;
         site->first = (struct schedule){CANCEL, run.schedule.seed, step};
@@ -362,11 +374,28 @@ static void inject(struct rota__handle *handle)
 
 /* --- One run ------------------------------------------------------------- */
 
+/* A task that was cancelled waits once more: it must not be told again. */
+static intptr_t run_start(void *arg)
+{
+    const struct start *start = arg;
+    struct schedules_wait last = {.what = "the last wait", .strict = true};
+    intptr_t result = start->function(start->arg);
+
+    if (result != -ECANCELED)
+        return result;
+    schedules_wait_begin(&last, false);
+    (void)schedules_wait_end(&last, rota_sleep(0));
+    return result;
+}
+
 rota_task schedules_start(rota_task_function *function, void *arg)
 {
+    struct start *start = &starts[run.started++ % MOST_STARTS];
     rota_task task;
 
-    if (rota_loop_create_task(run.loop, &task, function, arg) < 0 ||
+    *start = (struct start){function, arg};
+    if (run.started > MOST_STARTS ||
+        rota_loop_create_task(run.loop, &task, run_start, start) < 0 ||
         rota_detach(task) < 0)
         abort();
     return task;
@@ -378,12 +407,12 @@ static void make_loop(const struct schedule *schedule)
     rota_loop_options options = {
         .poller = getenv("ROTA_POLLER") ? NULL : "sim",
         .virtual_clock = true,
-        .seed = schedule->seed < IN_ORDER ? 0 : schedule->seed,
+        .seed = schedule->seed < SCHEDULES_IN_ORDER ? 0 : schedule->seed,
         .eager_start = variant % 4 == 0,
         .debug = variant / 4 % 8 == 0,
     };
 
-    if (schedule->seed < IN_ORDER) {
+    if (schedule->seed < SCHEDULES_IN_ORDER) {
         options.eager_start = schedule->seed & 1;
         options.debug = schedule->seed & 2;
     }
@@ -399,6 +428,8 @@ static void prepare(const schedules_scenario *scenario,
     memset(places, 0, sizeof places);
     run.scenario = scenario;
     run.schedule = *schedule;
+    snprintf(run.name, sizeof run.name, "ROTA_TEST_SCHEDULE=%s:%" PRIu64 ":%lu",
+             schedules_modes[schedule->mode], schedule->seed, schedule->at);
     run.luck = mix(schedule->seed, schedule->at + 1);
     run.scenario_luck = mix(schedule->seed, 0);
     run.rarity = 2u << pick(&run.luck, 4);
@@ -418,8 +449,8 @@ static void take_down(void)
     run.loop = NULL;
 }
 
-static bool holds(const schedules_scenario *scenario,
-                  const struct schedule *schedule)
+bool schedules_holds(const schedules_scenario *scenario,
+                     const struct schedule *schedule)
 {
     long blocks = harness_live_blocks();
 
@@ -437,113 +468,30 @@ static bool holds(const schedules_scenario *scenario,
     return !run.failed;
 }
 
-/* --- All runs ------------------------------------------------------------ */
-
-static uint64_t number_of_seeds(void)
+const char *schedules_complaint(void)
 {
-    const char *value = getenv("ROTA_TEST_SCHEDULES");
-    uint64_t seeds = value ? strtoull(value, NULL, 0) : 0;
-
-    if (seeds == 0)
-        seeds = (uint64_t)(1000 / harness_slowness());
-    return seeds < COMPLETE ? COMPLETE : seeds;
+    return run.what;
 }
 
-/* A part of all `count` numbers, or all of them. */
-static bool walk(const schedules_scenario *scenario, enum mode mode,
-                 uint64_t seed, unsigned long count, unsigned long some)
+unsigned long schedules_steps(void)
 {
-    unsigned long n = seed < COMPLETE ? count : some;
-
-    for (unsigned long i = 0; i < n && count > 0; i++) {
-        struct schedule next = {mode, seed, i};
-
-        if (seed >= COMPLETE)
-            next.at = walked++ * STRIDE % count;
-        if (!holds(scenario, &next))
-            return false;
-    }
-    return true;
+    return run.steps;
 }
 
-static bool seed_holds(const schedules_scenario *scenario, uint64_t seed)
+unsigned long schedules_waits(void)
 {
-    struct schedule undisturbed = {UNDISTURBED, seed, 0};
-    unsigned long steps, waits;
-
-    if (!holds(scenario, &undisturbed))
-        return false;
-    steps = run.steps;
-    waits = run.waits;
-    return walk(scenario, CANCEL, seed, steps, CANCELS) &&
-           walk(scenario, LIMIT, seed, waits, LIMITS) &&
-           walk(scenario, SEVERAL_CANCELS, seed, LUCKS, LUCKS) &&
-           walk(scenario, SEVERAL_LIMITS, seed, LUCKS, LUCKS) &&
-           walk(scenario, STORM, seed, LUCKS, LUCKS);
+    return run.waits;
 }
 
-/* What was seen, and has not been cancelled in the walk, is. */
-static bool sites_hold(const schedules_scenario *scenario)
+void schedules_forget_sites(void)
 {
-    for (int line = 0; line < MOST_LINES; line++)
-        for (int state = PARKED; state <= READY; state++) {
-            struct site *site = &sites[line][state];
-
-            if (!site->seen || site->hit)
-                continue;
-            if (!holds(scenario, &site->first))
-                return false;
-            if (!site->hit) {
-                begin_complaint();
-                add("the run is not the same each time");
-                return false;
-            }
-        }
-    return true;
-}
-
-static bool all_hold(const schedules_scenario *scenario)
-{
-    uint64_t seeds = number_of_seeds();
-
-    signal(SIGABRT, say_schedule_at);
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(say_schedule);
-    else
-        signal(SIGSEGV, say_schedule_at);
     memset(sites, 0, sizeof sites);
-    walked = 0;
-    for (uint64_t seed = 0; seed < seeds + IN_ORDER; seed++)
-        if (!seed_holds(scenario, seed))
-            return false;
-    return sites_hold(scenario);
 }
 
-const char *schedules_run(const schedules_scenario *scenario, const char *name)
+const struct schedule *schedules_site_left(size_t *at)
 {
-    struct schedule schedule = {0};
-    const char *rest = strchr(name, ':');
-
-    while (rest && schedule.mode <= STORM &&
-           strncmp(name, mode_names[schedule.mode], (size_t)(rest - name)) != 0)
-        schedule.mode++;
-    if (!rest || schedule.mode > STORM ||
-        sscanf(rest, ":%" SCNu64 ":%lu", &schedule.seed, &schedule.at) != 2)
-        fail_msg("ROTA_TEST_SCHEDULE is not MODE:SEED:AT: %s", name);
-    return holds(scenario, &schedule) ? NULL : run.what;
-}
-
-const char *schedules_break(const schedules_scenario *scenario)
-{
-    return all_hold(scenario) ? NULL : run.what;
-}
-
-void schedules_hold(const schedules_scenario *scenario)
-{
-    const char *name = getenv("ROTA_TEST_SCHEDULE");
-    const char *what =
-        name ? schedules_run(scenario, name) : schedules_break(scenario);
-
-    if (what)
-        fail_msg("%s", what);
+    for (; *at < rota__countof(sites); ++*at)
+        if (sites[*at].seen && !sites[*at].hit)
+            return &sites[*at].first;
+    return NULL;
 }

@@ -22,8 +22,8 @@
  * at the tasks is itself one of the handles of each turn, so that a
  * cancellation finds a task parked in some runs, and woken in others.
  *
- * A run breaks if nothing goes on any more (a deadlock), if
- * it never ends, if a CHECK() is not true, if a cancellation is lost or comes
+ * A run breaks if nothing goes on any more (a deadlock), if it never ends, if
+ * a CHECK() is not true, if a cancellation is lost, comes twice or comes
  * without a request, if something reaches the loop's exception handler, or if
  * it leaves memory behind.
  *

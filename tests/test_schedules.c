@@ -236,6 +236,16 @@ static intptr_t hear_nothing(void *arg)
     return schedules_outcome(err);
 }
 
+static intptr_t hear_twice(void *arg)
+{
+    intptr_t err = AWAIT(rota_sleep(1));
+
+    (void)arg;
+    if (err == -ECANCELED)
+        rota__cancel_next_wait(rota__current());
+    return schedules_outcome(err);
+}
+
 static rota_queue *forgotten[2];
 
 static intptr_t forget_memory(void *arg)
@@ -294,6 +304,12 @@ static void a_request_that_is_swallowed_is_found(void)
     expect_break(&one_task, "a request to cancel was lost");
 }
 
+static void a_request_that_is_told_twice_is_found(void)
+{
+    single = hear_twice;
+    expect_break(&one_task, "cancelled without a request");
+}
+
 static void a_leak_in_a_cancelled_task_is_found(void)
 {
     single = forget_memory;
@@ -323,6 +339,7 @@ static struct {
     unsigned unbegun;
     unsigned begun;
     unsigned timed_out;
+    unsigned rests;
     bool over; /* the sleep, whether or not the task knows */
 } met;
 
@@ -362,6 +379,13 @@ static void begin_bell(rota_loop *loop)
     schedules_start(wait_for_the_bell, NULL);
 }
 
+/* Time stands still, and the bell has not rung. */
+static void rest_before_the_bell(void)
+{
+    CHECK(!met.over);
+    met.rests++;
+}
+
 static void end_bell(void)
 {
     rota_timer_handle_cancel(&alarm_handle);
@@ -370,8 +394,8 @@ static void end_bell(void)
 
 static void a_wait_is_cancelled_before_it_parked_and_woken(void)
 {
-    static const schedules_scenario scenario = {.begin = begin_bell,
-                                                .end = end_bell};
+    static const schedules_scenario scenario = {
+        .begin = begin_bell, .rest = rest_before_the_bell, .end = end_bell};
 
     memset(&met, 0, sizeof met);
     schedules_hold(&scenario);
@@ -381,12 +405,14 @@ static void a_wait_is_cancelled_before_it_parked_and_woken(void)
     assert_in_range(met.woken, met.runs / 50, met.runs);
     assert_in_range(met.unbegun, met.runs / 20, met.runs);
     assert_in_range(met.timed_out, met.runs / 20, met.runs);
+    assert_in_range(met.rests, met.runs / 2, met.runs);
 }
 
 HARNESS_MAIN(TEST(a_lost_wake_up_is_found),
              TEST(a_lock_that_admits_two_is_found),
              TEST(an_item_that_a_cancellation_loses_is_found),
              TEST(a_request_that_is_swallowed_is_found),
+             TEST(a_request_that_is_told_twice_is_found),
              TEST(a_leak_in_a_cancelled_task_is_found),
              TEST(a_task_that_does_not_end_is_found),
              TEST(an_error_that_nobody_sees_is_found),

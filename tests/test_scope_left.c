@@ -66,6 +66,17 @@ static void a_timeout_left_open_stops_at_the_next_wait(void)
     run(sleep_after_a_timeout, NULL);
 }
 
+static intptr_t yield_after_one_was_left(void *arg)
+{
+    assert_int_equal(leave_a_timeout(arg), 0);
+    return rota_sleep(0);
+}
+
+static void letting_the_others_run_is_such_a_wait(void)
+{
+    run(yield_after_one_was_left, NULL);
+}
+
 static intptr_t sleep_after_a_group(void *arg)
 {
     assert_int_equal(leave_a_group(arg), 0);
@@ -373,6 +384,8 @@ static void a_small_stack_suffices(void)
 HARNESS_MAIN(
     TEST_EXPECT_SIGNAL(a_timeout_left_open_stops_at_the_next_wait, SIGABRT,
                        "a function " LEFT_TIMEOUT "; end it, or declare it"),
+    TEST_EXPECT_SIGNAL(letting_the_others_run_is_such_a_wait, SIGABRT,
+                       LEFT_TIMEOUT),
     TEST_EXPECT_SIGNAL(a_group_left_open_stops_at_the_next_wait, SIGABRT,
                        "a function " LEFT_GROUP "; end it, or declare it"),
     TEST_EXPECT_SIGNAL(awaiting_a_task_is_such_a_wait, SIGABRT, LEFT_TIMEOUT),

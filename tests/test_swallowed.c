@@ -207,6 +207,38 @@ static void a_task_that_never_began_is_not_reported(void)
     expect_silence(cancel_before_it_begins, -ECANCELED);
 }
 
+static intptr_t await_one_that_swallows(void *arg)
+{
+    rota_task child = start(ignore_the_sleep, arg);
+
+    return rota_await(child);
+}
+
+static intptr_t cancel_the_parent(void *arg)
+{
+    rota_task parent = start(await_one_that_swallows, arg);
+
+    pass_turns(3);
+    assert_int_equal(rota_task_cancel(parent), 1);
+    return rota_await(parent);
+}
+
+static int count_of(const char *text, const char *word)
+{
+    int count = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text += strlen(word))
+        count++;
+    return count;
+}
+
+static void who_awaits_one_that_swallows_is_not_reported_itself(void)
+{
+    assert_int_equal(count_of(printed(run_in_debug_mode, cancel_the_parent, 42),
+                              "was cancelled and returned"),
+                     1);
+}
+
 static void without_debug_mode_nothing_is_said(void)
 {
     deaf = ignore_the_sleep;
@@ -223,4 +255,5 @@ HARNESS_MAIN(TEST(a_task_that_swallows_its_cancel_is_named_with_its_place),
              TEST(a_groups_cancel_is_its_own),
              TEST(a_cancel_that_came_too_late_is_not_reported),
              TEST(a_task_that_never_began_is_not_reported),
+             TEST(who_awaits_one_that_swallows_is_not_reported_itself),
              TEST(without_debug_mode_nothing_is_said))

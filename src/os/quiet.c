@@ -49,6 +49,17 @@ static void *map_ring(int fd, size_t size, off_t offset)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Of the mapping that holds both rings; the kernel does not tell its size. */
+static size_t size_of_rings(const struct io_uring_params *params)
+{
+    size_t completions =
+        params->cq_off.cqes + params->cq_entries * sizeof(struct io_uring_cqe);
+    size_t submissions =
+        params->sq_off.array + params->sq_entries * sizeof(unsigned);
+
+    return completions > submissions ? completions : submissions;
+}
+
 static int map_rings(struct rota__quiet *quiet,
                      const struct io_uring_params *params)
 {
@@ -56,8 +67,7 @@ static int map_rings(struct rota__quiet *quiet,
 
     if (!(params->features & IORING_FEAT_SINGLE_MMAP))
         return -ENOSYS;
-    quiet->rings_size =
-        params->cq_off.cqes + params->cq_entries * sizeof(struct io_uring_cqe);
+    quiet->rings_size = size_of_rings(params);
     quiet->entries_size = params->sq_entries * sizeof(struct io_uring_sqe);
     rings = map_ring(quiet->ring_fd, quiet->rings_size, IORING_OFF_SQ_RING);
     if (!rings)

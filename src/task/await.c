@@ -31,6 +31,8 @@ static intptr_t await(struct rota__task *self, struct rota__task *child)
     }
     if (rota__likely(result == 0))
         result = child->result;
+    if (rota__unlikely(result == -ECANCELED && self->cancelling > 0))
+        self->told_cancelled = true;
     rota__task_release(child);
     return result;
 }

@@ -99,6 +99,7 @@ static struct rota__task *init(struct rota__tasks *tasks,
     task->cancelling = 0;
     task->attention = 0;
     task->begun = false;
+    task->told_cancelled = false;
     task->ending = false;
     task->done = false;
     return task;

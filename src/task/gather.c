@@ -143,5 +143,6 @@ int rota_gather(const rota_task *tasks, size_t count, intptr_t *results,
         return (int)err;
     if (gather.error != 0 && !return_exceptions)
         return (int)gather.error;
+    gather.self->told_cancelled |= gather.cancelled;
     return gather.cancelled ? -ECANCELED : 0;
 }

@@ -86,6 +86,7 @@ static bool must_cancel(struct rota__task *self)
     if (!(self->attention & ROTA__MUST_CANCEL))
         return false;
     self->attention &= ~(unsigned)ROTA__MUST_CANCEL;
+    self->told_cancelled = true;
     return true;
 }
 
@@ -132,15 +133,18 @@ void rota__task_begin(struct rota__task *task)
         reap(tasks);
 }
 
+/* Awaiting another, it is told by that one's result. */
 static bool cancel_wait(struct rota__task *task)
 {
     struct rota__waiter *waiter = task->waiting;
 
     if (!waiter)
         return false;
-    if (waiter->cancel)
-        return waiter->cancel(waiter);
-    rota__unpark(waiter, -ECANCELED);
+    if (waiter->cancel && !waiter->cancel(waiter))
+        return false;
+    if (!waiter->cancel)
+        rota__unpark(waiter, -ECANCELED);
+    task->told_cancelled |= !task->waiting;
     return true;
 }
 
@@ -199,6 +203,8 @@ void rota__unpark_all(struct rota__link *queue, intptr_t result)
 int rota__yield(struct rota__task *self)
 {
     self->wake = 0;
+    if (rota__unlikely(self->attention & ROTA__HAS_SCOPES))
+        rota__scopes_check_left(self);
     rota__ready(self->loop, &self->handle);
     rota__context_switch(&self->context, next_context(self->loop));
     return (int)woken(self);
@@ -250,8 +256,10 @@ void rota__cancel_next_wait(struct rota__task *task)
 
 int rota__task_uncancel(struct rota__task *task)
 {
-    if (task->cancelling > 0 && --task->cancelling == 0)
+    if (task->cancelling > 0 && --task->cancelling == 0) {
         task->attention &= ~(unsigned)ROTA__MUST_CANCEL;
+        task->told_cancelled = false;
+    }
     return task->cancelling;
 }
 
@@ -347,8 +355,8 @@ static struct rota__context *context_after(struct rota__tasks *tasks)
 /* Errors are easy to drop in C: debug mode tells of a lost cancellation. */
 static void check_swallowed(struct rota__task *self)
 {
-    if (!self->loop->debug || self->attention & ROTA__MUST_CANCEL ||
-        rota_is_error(self->result))
+    if (!self->loop->debug || !self->told_cancelled ||
+        self->attention & ROTA__MUST_CANCEL || rota_is_error(self->result))
         return;
     rota__report("task %s (made at %s) was cancelled and returned %td; return "
                  "-ECANCELED, or take the request back with "

@@ -87,8 +87,8 @@ int rota__timeout_begin(rota_timeout *timeout, double time, bool absolute,
     timeout->cancelling = self->cancelling;
     timeout->state = ACTIVE;
     now = rota__now_at_most(self->loop);
-    err = arm(timeout, absolute ? rota__time_at(time, now) : time_after(time, now),
-              now);
+    err = arm(timeout,
+              absolute ? rota__time_at(time, now) : time_after(time, now), now);
     if (rota__likely(err == 0))
         return 0;
     rota__scope_closed(self, timeout, "rota_timeout_begin");
