@@ -330,6 +330,22 @@ static void an_error_that_nobody_sees_is_found(void)
     expect_break(&one_task, "a detached task has failed: EIO");
 }
 
+static intptr_t stop_the_program(void *arg)
+{
+    intptr_t err = AWAIT(rota_sleep(1));
+
+    (void)arg;
+    if (err == -ECANCELED)
+        abort();
+    return schedules_outcome(err);
+}
+
+static void a_run_that_stops_the_program_is_named(void)
+{
+    single = stop_the_program;
+    schedules_hold(&one_task);
+}
+
 /* --- The walk ------------------------------------------------------------ */
 
 static struct {
@@ -416,4 +432,6 @@ HARNESS_MAIN(TEST(a_lost_wake_up_is_found),
              TEST(a_leak_in_a_cancelled_task_is_found),
              TEST(a_task_that_does_not_end_is_found),
              TEST(an_error_that_nobody_sees_is_found),
+             TEST_EXPECT_SIGNAL(a_run_that_stops_the_program_is_named, SIGABRT,
+                                "it was ROTA_TEST_SCHEDULE=cancel:0:1"),
              TEST(a_wait_is_cancelled_before_it_parked_and_woken))
