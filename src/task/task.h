@@ -84,8 +84,8 @@ struct rota__task {
     unsigned attention; /* what it must do first when it is resumed */
     bool begun;
     bool told_cancelled; /* a wait has returned -ECANCELED for a request */
-    bool painted; /* its stack: debug mode */
-    bool ending;  /* cancelled by the shutdown */
+    bool painted;        /* its stack: debug mode */
+    bool ending;         /* cancelled by the shutdown */
     bool done;
     char name[32];
 };
