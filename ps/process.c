@@ -104,6 +104,24 @@ void process_read_text(const struct process *process, uint64_t at, char *out,
     text_clean(out);
 }
 
+/* No C1 control, longer form than needed, surrogate, or number too big. */
+static bool is_in_range(unsigned char first, unsigned char second)
+{
+    switch (first) {
+    case 0xc2:
+    case 0xe0:
+        return second >= 0xa0;
+    case 0xed:
+        return second < 0xa0;
+    case 0xf0:
+        return second >= 0x90;
+    case 0xf4:
+        return second < 0x90;
+    default:
+        return true;
+    }
+}
+
 /* How many bytes a well-formed character has that is fit to print, or 0. */
 static size_t character(const unsigned char *text)
 {
@@ -119,7 +137,7 @@ static size_t character(const unsigned char *text)
     for (size_t i = 1; i < size; i++)
         if (text[i] < 0x80 || text[i] > 0xbf)
             return 0;
-    return text[0] == 0xc2 && text[1] < 0xa0 ? 0 : size; /* C1 controls */
+    return is_in_range(text[0], text[1]) ? size : 0;
 }
 
 void text_clean(char *text)
