@@ -8,6 +8,7 @@ there: a program that was not built, a work that it does not have, a failure.
 """
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -25,23 +26,42 @@ LOAD_CPU, SERVER_CPU = CPUS[0], CPUS[-1]
 
 
 class Program:
-    def __init__(self, name, micro, echo, needs):
+    def __init__(self, name, micro, server, needs, instead=None):
         self.name = name
         self.micro = micro  # followed by WORK [N]; None: has no works
-        self.echo = echo  # followed by PORT; None: has no echo
+        self.any_server = server  # followed by SERVICE AT [WHAT]; or None
+        self.instead = instead or {}  # service -> function(at, what), command
         self.missing_why = needs()
 
-    def runs(self, command):
-        """Whether this command of ours can be run: a word if not."""
-        if command is None:
+    def server(self, service, at, what):
+        if service in self.instead:
+            return self.instead[service](at, what)
+        return [*self.any_server, service, at] + ([what] if what else [])
+
+    def serves(self, service):
+        """Whether this service can be asked for: a word if not."""
+        if self.any_server is None:
             return UNSUPPORTED
-        if self.missing_why or not os.path.exists(command[0]):
-            return MISSING
-        return None
+        return self.word(self.server(service, "", ""))
+
+    def runs(self):
+        """Whether a work can be asked for: a word if not."""
+        return UNSUPPORTED if self.micro is None else self.word(self.micro)
+
+    def word(self, command):
+        missing = self.missing_why or not os.path.exists(command[0])
+        return MISSING if missing else None
 
 
 def pin(cpu):
-    return lambda: os.sched_setaffinity(0, {cpu})
+    """To be called in a child: one CPU, and as many fds as it may have."""
+
+    def in_child():
+        os.sched_setaffinity(0, {cpu})
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    return in_child
 
 
 def files(*paths):
@@ -67,29 +87,40 @@ def modules(*names):
 
 
 def all_programs(build):
-    """Rota first, the bare limit second, then the peers."""
+    """
+    Rota first: by tasks, and by callbacks alone. Then the bare limit, then the
+    peers.
+    """
 
     def built(name):
         return os.path.join(build, "bench", name)
 
-    def peer(name, echo=True):
+    def peer(name, works=True, services=True):
         path = built(f"peer_{name}")
-        server = [path, "echo"] if echo else None
-        return Program(name, [path], server, files(path))
+        micro = [path] if works else None
+        server = [path] if services else None
+        return Program(name, micro, server, files(path))
 
     def python(name, *options):
         script = os.path.join(HERE, "peers", "asyncio_peer.py")
         command = [PYTHON, script, *options]
-        return Program(name, command, [*command, "echo"], modules(name))
+        return Program(name, command, command, modules(name))
 
-    micro, echo = built("rota_micro"), built("rota_echo")
+    def http(at, folder):
+        return [os.path.join(build, "examples", "http_files"), folder, at]
+
+    micro, serve = built("rota_micro"), built("rota_serve")
+    callbacks = built("rota_callbacks")
+    needs = files(micro, serve, callbacks)
     return [
-        Program("rota", [micro], [echo], files(micro, echo)),
+        Program("rota", [micro], [serve], needs, {"http": http}),
+        Program("callbacks", None, [callbacks], needs),
         peer("limit"),
         peer("libuv"),
         peer("libev"),
         peer("libevent"),
-        peer("boost", echo=False),
+        peer("boost", services=False),
+        peer("tokio", works=False),
         peer("go"),
         python("asyncio"),
         python("uvloop", "--uvloop"),
@@ -103,7 +134,7 @@ def complain(command, text):
 
 def run_work(program, work, n=None):
     """One run of one work: a figure, or a word."""
-    word = program.runs(program.micro)
+    word = program.runs()
     if word:
         return word
     command = [*program.micro, work] + ([str(n)] if n else [])

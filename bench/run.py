@@ -18,7 +18,7 @@ import os
 import sys
 
 import instructions
-import servers
+import network
 from programs import FAILED, all_programs, run_work
 from table import Row, Target, print_head, print_missing, print_row
 
@@ -41,21 +41,16 @@ WORKS = {  # work: (unit, what rota must reach)
     "rss": ("bytes", 4400),
     "million": ("bytes", 4400),
 }
-ECHOES = {
-    f"echo-{connections}x{size}": (connections, size)
-    for connections in (1, 50, 500)
-    for size in (64, 1024, 16384)
-}
-SYSCALLS = {"syscalls-1": (1, 3.0), "syscalls-50": (50, 2.1)}
-ALL = [*WORKS, *ECHOES, *SYSCALLS]
+ALL = [*WORKS, *network.ROWS]
 ROW_NAMES = " ".join([*ALL, "instructions"])
 
 
 class Bench:
     """What all the measurements of one run share."""
 
-    def __init__(self, build, rounds, seconds):
+    def __init__(self, build, rounds, seconds, things):
         self.build, self.rounds, self.seconds = build, rounds, seconds
+        self.things = things
         self.programs = all_programs(build)
 
     def interleave(self, rows, measure):
@@ -71,49 +66,18 @@ class Bench:
         row = Row(f"{name}, {unit}", Target(at_most=bound))
         return self.interleave([row], lambda p: [run_work(p, name)])
 
-    def echo(self, name):
-        connections, size = ECHOES[name]
-        rate_target = Target(at_least=0.98, of_limit=True)
-        cpu_target = Target(at_most=1.05, of_limit=True)
-        rate = Row(
-            f"{name}, req/s",
-            rate_target if connections == 50 else None,
-            more_is_better=True,
-        )
-        cpu = Row(
-            "  CPU ns a request",
-            cpu_target if connections == 1 else None,
-        )
-
-        def measure(program):
-            return servers.echo(
-                self.build, program, connections, size, self.seconds
-            )
-
-        return self.interleave([rate, cpu], measure)
-
-    def syscalls(self, name):
-        connections, bound = SYSCALLS[name]
-        row = Row(f"{name}, a request", Target(at_most=bound))
-
-        def measure(program):
-            return servers.syscalls(
-                self.build, program, connections, self.seconds
-            )
-
-        return self.interleave([row], measure)
-
     def measure(self, name):
         if name in WORKS:
             return self.work(name)
-        return self.echo(name) if name in ECHOES else self.syscalls(name)
+        return network.measure(self, name)
 
 
 def expand(names):
-    """`echo` and `syscalls` stand for all the rows that begin so."""
+    """`echo`, `udp`... stand for all the rows that begin so."""
     wanted = []
     for name in names:
-        rows = [row for row in ALL if row == name or row.startswith(name + "-")]
+        begin = name + "-", name + "x"
+        rows = [row for row in ALL if row == name or row.startswith(begin)]
         if not rows:
             sys.exit(f"run.py: no row {name}; rows: {ROW_NAMES}")
         wanted += rows
@@ -131,18 +95,30 @@ def build_type(build):
     return values["buildtype"]
 
 
+def print_measured(bench, name):
+    """Measures and prints a row; returns how many programs have failed."""
+    why_not = name in network.ROWS and network.why_not(name)
+    if why_not:
+        print(f"{name}: not measured: {why_not}")
+        return 0
+    failures = 0
+    for row in bench.measure(name):
+        print_row(row, bench.programs)
+        failures += sum(row.word(p.name) == FAILED for p in bench.programs)
+    return failures
+
+
 def run_table(build, names, rounds, seconds):
     """Measures and prints; returns whether every program did its work."""
-    bench = Bench(build, rounds, seconds)
-    print(f"build type {build_type(build)}, {rounds} rounds, medians")
-    print_missing(bench.programs)
-    print_head(bench.programs)
     failures = 0
-    for name in names:
-        for row in bench.measure(name):
-            print_row(row, bench.programs)
-            failures += sum(row.word(p.name) == FAILED for p in bench.programs)
-        sys.stdout.flush()
+    with network.things(build) as things:
+        bench = Bench(build, rounds, seconds, things)
+        print(f"build type {build_type(build)}, {rounds} rounds, medians")
+        print_missing(bench.programs)
+        print_head(bench.programs)
+        for name in names:
+            failures += print_measured(bench, name)
+            sys.stdout.flush()
     return failures == 0
 
 

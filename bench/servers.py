@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-The echo servers under load
+The servers of the benchmark: how one is started, and what is read off it
 
-The server has one CPU and the load the other. Three figures come of it:
-requests a second, as the load counts them; the CPU time of all the server's
-threads, as the kernel counts it; and system calls, as strace counts them.
+A server has one CPU and the load the other. What can be read off it is the CPU
+time of all its threads and its resident memory, both as the kernel counts
+them, and system calls, as strace counts them.
 """
 
 import contextlib
@@ -16,39 +16,95 @@ import subprocess
 import tempfile
 import time
 
-from programs import LOAD_CPU, SERVER_CPU, complain, pin
+from programs import (
+    SERVER_CPU,
+    UNSUPPORTED,
+    UNSUPPORTED_STATUS,
+    complain,
+    pin,
+)
 
 START_SECONDS = 10
+PAGE = os.sysconf("SC_PAGESIZE")
+HOST = "127.0.0.1"
+
+
+class Unsupported(Exception):
+    """The program has not this service."""
 
 
 def free_port():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
-def wait_until_listening(server, port):
+@contextlib.contextmanager
+def address_of(service):
+    """Where the server is to be: a port, or the path of a Unix socket."""
+    if service != "unix":
+        yield str(free_port())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield os.path.join(folder, "socket")
+
+
+def answers(service, at):
+    """Whether there is somebody at the address."""
+    if service == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(at)
+    elif service == "udp":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.1)
+            probe.connect((HOST, int(at)))
+            probe.send(b"?")
+            probe.recv(1)
+    else:
+        socket.create_connection((HOST, int(at))).close()
+
+
+def wait_until_listening(server, service, at):
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and server.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
+            return answers(service, at)
+        except OSError:
             time.sleep(0.01)
+    if server.poll() == UNSUPPORTED_STATUS:
+        raise Unsupported
     raise OSError("the server does not listen")
 
 
 @contextlib.contextmanager
-def serving(program):
-    """The server as a process, and its port, until the block ends."""
-    port = free_port()
-    command = [*program.echo, str(port)]
-    with subprocess.Popen(command, preexec_fn=pin(SERVER_CPU)) as server:
-        try:
-            wait_until_listening(server, port)
-            yield server, port
-        finally:
-            server.terminate()
+def serving(program, service, what=None):
+    """The server as a process, and where it is, until the block ends."""
+    with address_of(service) as at:
+        command = program.server(service, at, what)
+        with subprocess.Popen(
+            command, preexec_fn=pin(SERVER_CPU), stdout=subprocess.DEVNULL
+        ) as server:
+            try:
+                wait_until_listening(server, service, at)
+                yield server, at
+                if server.poll() is not None:
+                    raise OSError(f"the server ended: {server.returncode}")
+            finally:
+                server.kill()
+
+
+def guarded(measure, program, service, words):
+    """measure(), or as many words as it would have given figures."""
+    word = program.serves(service)
+    if word:
+        return [word] * words
+    try:
+        return measure()
+    except Unsupported:
+        return [UNSUPPORTED] * words
+    except (OSError, subprocess.SubprocessError, ZeroDivisionError) as error:
+        command = program.server(service, "AT", "WHAT")
+        return [complain(command, str(error))] * words
 
 
 def cpu_ns(pid):
@@ -59,44 +115,9 @@ def cpu_ns(pid):
     return total
 
 
-def run_load(build, port, connections, size, seconds):
-    """Requests a second, and how many requests."""
-    command = [os.path.join(build, "bench", "load")]
-    command += [str(arg) for arg in (port, connections, size, seconds)]
-    run = subprocess.run(
-        command,
-        preexec_fn=pin(LOAD_CPU),
-        capture_output=True,
-        text=True,
-        timeout=seconds + START_SECONDS,
-    )
-    if run.returncode != 0:
-        raise OSError(run.stderr)
-    rate, requests = run.stdout.split()
-    return float(rate), int(requests)
-
-
-def guarded(measure, program, words):
-    """measure(), or as many words as it would have given figures."""
-    word = program.runs(program.echo)
-    if word:
-        return [word] * words
-    try:
-        return measure()
-    except (OSError, subprocess.SubprocessError, ZeroDivisionError) as error:
-        return [complain(program.echo, str(error))] * words
-
-
-def echo(build, program, connections, size, seconds):
-    """[requests a second, CPU nanoseconds a request]"""
-
-    def measure():
-        with serving(program) as (server, port):
-            before = cpu_ns(server.pid)
-            rate, requests = run_load(build, port, connections, size, seconds)
-            return [rate, (cpu_ns(server.pid) - before) / requests]
-
-    return guarded(measure, program, 2)
+def resident(pid):
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * PAGE
 
 
 @contextlib.contextmanager
@@ -124,28 +145,3 @@ def parse_summary(lines):
         fields = line.split()
         if len(fields) >= 5 and fields[3].isdigit() and fields[-1] != "total":
             yield int(fields[3])
-
-
-def count_calls(build, server, port, connections, seconds):
-    with strace(server.pid) as counts:
-        _, requests = run_load(build, port, connections, 64, seconds)
-    return sum(counts), requests
-
-
-def syscalls(build, program, connections, seconds):
-    """
-    [system calls a request]: what a long load costs more than a short one, so
-    that opening and closing the connections is left out
-    """
-
-    def measure():
-        with serving(program) as (server, port):
-            calls, requests = count_calls(
-                build, server, port, connections, seconds / 4
-            )
-            more_calls, more_requests = count_calls(
-                build, server, port, connections, seconds
-            )
-        return [(more_calls - calls) / (more_requests - requests)]
-
-    return guarded(measure, program, 1)

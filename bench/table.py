@@ -15,22 +15,23 @@ WIDE, NARROW, TARGET = 23, 10, 14
 
 
 class Target:
-    """`at most 3.5`, or, with `of_limit`, of the ratio to the bare limit."""
+    """`at most 3.5`, or, with `of`, of the ratios to all of these programs."""
 
-    def __init__(self, at_most=None, at_least=None, of_limit=False):
-        self.at_most, self.at_least, self.of_limit = at_most, at_least, of_limit
+    def __init__(self, at_most=None, at_least=None, of=()):
+        self.at_most, self.at_least, self.of = at_most, at_least, of
 
     def __str__(self):
         sign = "<=" if self.at_least is None else ">="
         bound = self.at_most if self.at_least is None else self.at_least
-        return f"{sign}{bound:,}" + (" limit" if self.of_limit else "")
+        whose = self.of[0] if len(self.of) == 1 else "peers"
+        return f"{sign}{bound:,}" + (f" {whose}" if self.of else "")
 
-    def met(self, value):
+    def met(self, values):
         """Judges by the digits that the table shows."""
-        value = round(value, 2)
+        values = [round(value, 2) for value in values]
         if self.at_least is None:
-            return value <= self.at_most
-        return value >= self.at_least
+            return max(values) <= self.at_most
+        return min(values) >= self.at_least
 
 
 class Row:
@@ -64,13 +65,13 @@ class Row:
             return ""
         if self.word("rota"):
             return "?"
-        if self.target.of_limit:
-            value = self.quotients("rota", "limit")
+        if self.target.of:
+            values = [self.quotients("rota", name) for name in self.target.of]
         else:
-            value = median(self.rounds["rota"])
-        if value is None:
+            values = [median(self.rounds["rota"])]
+        if None in values:
             return "?"
-        return "yes" if self.target.met(value) else "NO"
+        return "yes" if self.target.met(values) else "NO"
 
 
 def number(value):

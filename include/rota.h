@@ -32,7 +32,13 @@
 #include <rota/sync.h>
 #include <rota/wait.h>
 #include <rota/queue.h>
+#include <rota/tls.h>
+#include <rota/transport.h>
+#include <rota/datagram.h>
+#include <rota/dns.h>
+#include <rota/sock.h>
 #include <rota/stream.h>
+#include <rota/server.h>
 #include <rota/debug.h>
 
 #endif

@@ -2,9 +2,9 @@
 """
 The peer asyncio, and with --uvloop uvloop
 
-    asyncio_peer.py [--uvloop] WORK [N] | echo PORT
+    asyncio_peer.py [--uvloop] WORK [N] | SERVICE AT [WHAT]
 
-The command line, the works and the deadlines are the ones of peer.h. Both
+The command line, works, services and deadlines are those of peer.h. Both
 loops only mark a cancelled timer and clean up in a later turn, so the turn
 that follows is part of the cancelling.
 """
@@ -13,6 +13,8 @@ import asyncio
 import resource
 import sys
 import time
+
+from asyncio_net import SERVICES
 
 BATCH = 1000
 CHURN = 10_000
@@ -222,23 +224,6 @@ async def timer_churn(n):
     return (cpu_ns() - start) / n
 
 
-# Echo; both set TCP_NODELAY by themselves.
-
-
-class Echo(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.write = transport.write
-
-    def data_received(self, data):
-        self.write(data)
-
-
-async def echo(port):
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Echo, "127.0.0.1", port, backlog=1024)
-    await server.serve_forever()
-
-
 WORKS = {
     "yield2": (yield2, 500_000),
     "yield1000": (yield1000, 500_000),
@@ -270,12 +255,15 @@ def main():
     with_uvloop = args[:1] == ["--uvloop"]
     if with_uvloop:
         args = args[1:]
-    if len(args) not in (1, 2):
-        sys.exit(f"usage: {sys.argv[0]} [--uvloop] WORK [N] | echo PORT")
+    if len(args) not in (1, 2, 3):
+        sys.exit(f"usage: {sys.argv[0]} [--uvloop] WORK [N] | SERVICE AT [WHAT]")
     name = args[0]
     loop = new_loop(with_uvloop)
-    if name == "echo":
-        loop.run_until_complete(echo(int(args[1])))
+    if with_uvloop:
+        del SERVICES["sendfile"]  # it has none
+    if name in SERVICES and len(args) > 1:
+        serve = SERVICES[name](args[1], args[2] if len(args) == 3 else None)
+        loop.run_until_complete(serve)
     if name not in WORKS:
         print(name, "unsupported")
         sys.exit(3)

@@ -166,13 +166,25 @@ static void on_connection(struct ev_loop *l, ev_io *listener, int events)
     }
 }
 
-static void echo(int port)
+static void serve(int fd)
 {
     ev_io listener;
 
-    ev_io_init(&listener, on_connection, peer_listen(port), EV_READ);
+    ev_io_init(&listener, on_connection, fd, EV_READ);
     ev_io_start(loop, &listener);
     ev_run(loop, 0);
+}
+
+static void echo(const char *port, const char *what)
+{
+    (void)what;
+    serve(peer_listen(atoi(port)));
+}
+
+static void echo_unix(const char *path, const char *what)
+{
+    (void)what;
+    serve(peer_listen_unix(path));
 }
 
 int main(int argc, char **argv)
@@ -185,7 +197,13 @@ int main(int argc, char **argv)
         {"timer_churn", timer_churn, 20000000},
         {NULL, NULL, 0},
     };
+    static const struct peer_service services[] = {
+        {"echo", echo},
+        {"relay", echo},
+        {"unix", echo_unix},
+        {NULL, NULL},
+    };
 
     loop = ev_default_loop(0);
-    return peer_main(argc, argv, works, echo);
+    return peer_main(argc, argv, works, services);
 }

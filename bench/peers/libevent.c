@@ -4,18 +4,13 @@
  *
  * call_soon is event_active, the pushed-back timeout one of libevent's common
  * timeouts (a list instead of the heap). Every evtimer_add reads the clock, so
- * the timers that fire subtract the time that arming took so far. The echo is
- * a bufferevent whose input becomes its output without a copy.
+ * the timers that fire subtract the time that arming took so far. The services
+ * are in libevent_net.c.
  */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <event2/listener.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 
+#include "libevent_net.h"
 #include "peer.h"
 
 static struct event_base *base;
@@ -124,44 +119,6 @@ static double timer_churn(long n)
     return peer_ns_per_op(start, n);
 }
 
-/* echo */
-
-static void on_read(struct bufferevent *connection, void *arg)
-{
-    (void)arg;
-    bufferevent_write_buffer(connection, bufferevent_get_input(connection));
-}
-
-static void on_end(struct bufferevent *connection, short events, void *arg)
-{
-    (void)events, (void)arg;
-    bufferevent_free(connection);
-}
-
-static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,
-                          struct sockaddr *peer, int length, void *arg)
-{
-    struct bufferevent *connection =
-        bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-
-    (void)listener, (void)peer, (void)length, (void)arg;
-    peer_check(connection != NULL, "no bufferevent");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    bufferevent_set_max_single_read(connection, 65536);
-    bufferevent_set_max_single_write(connection, 65536);
-    bufferevent_setcb(connection, on_read, NULL, on_end, NULL);
-    bufferevent_enable(connection, EV_READ | EV_WRITE);
-}
-
-static void echo(int port)
-{
-    struct evconnlistener *listener = evconnlistener_new(
-        base, on_connection, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, peer_listen(port));
-
-    peer_check(listener != NULL, "no listener");
-    event_base_dispatch(base);
-}
-
 int main(int argc, char **argv)
 {
     static const struct peer_work works[] = {
@@ -172,7 +129,14 @@ int main(int argc, char **argv)
         {"timer_churn", timer_churn, 10000000},
         {NULL, NULL, 0},
     };
+    static const struct peer_service services[] = {
+        {"echo", libevent_echo},
+#ifdef BENCH_LIBEVENT_TLS
+        {"tls", libevent_tls},
+#endif
+        {NULL, NULL},
+    };
 
     base = event_base_new();
-    return peer_main(argc, argv, works, echo);
+    return peer_main(argc, argv, works, services);
 }

@@ -3,14 +3,15 @@
  * The peer libuv: callbacks only, so it has no tasks
  *
  * call_soon is an idle handle that is started and stops itself. Delays are
- * rounded up to libuv's milliseconds. The echo tries to write at once and
- * queues only what the socket did not take.
+ * rounded up to libuv's milliseconds. The services are in libuv_net.c and
+ * libuv_http.c.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
+#include "libuv_net.h"
 #include "peer.h"
 
 static uv_loop_t loop;
@@ -124,80 +125,6 @@ static double timer_churn(long n)
     return peer_ns_per_op(start, n);
 }
 
-/* echo */
-
-struct pending {
-    uv_write_t write;
-    char bytes[];
-};
-
-static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
-{
-    static char buffer[65536];
-
-    (void)handle, (void)hint;
-    *buf = uv_buf_init(buffer, sizeof buffer);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    (void)status;
-    free(write);
-}
-
-static void write_later(uv_stream_t *stream, const char *bytes, size_t length)
-{
-    struct pending *pending = malloc(sizeof *pending + length);
-    uv_buf_t buf;
-
-    peer_check(pending != NULL, "out of memory");
-    memcpy(pending->bytes, bytes, length);
-    buf = uv_buf_init(pending->bytes, (unsigned)length);
-    uv_write(&pending->write, stream, &buf, 1, on_written);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
-{
-    uv_buf_t out;
-    int sent;
-
-    if (got < 0) {
-        uv_close((uv_handle_t *)stream, on_closed);
-        return;
-    }
-    out = uv_buf_init(buf->base, (unsigned)got);
-    sent = got == 0 ? 0 : uv_try_write(stream, &out, 1);
-    sent = sent < 0 ? 0 : sent;
-    if (sent < got)
-        write_later(stream, buf->base + sent, (size_t)(got - sent));
-}
-
-static void on_connection(uv_stream_t *server, int status)
-{
-    uv_tcp_t *tcp = peer_alloc(1, sizeof *tcp);
-
-    peer_check(status == 0, "accept failed");
-    uv_tcp_init(&loop, tcp);
-    uv_accept(server, (uv_stream_t *)tcp);
-    uv_tcp_nodelay(tcp, 1);
-    uv_read_start((uv_stream_t *)tcp, on_alloc, on_read);
-}
-
-static void echo(int port)
-{
-    uv_tcp_t server;
-
-    uv_tcp_init(&loop, &server);
-    uv_tcp_open(&server, peer_listen(port));
-    uv_listen((uv_stream_t *)&server, 1024, on_connection);
-    uv_run(&loop, UV_RUN_DEFAULT);
-}
-
 int main(int argc, char **argv)
 {
     static const struct peer_work works[] = {
@@ -208,7 +135,15 @@ int main(int argc, char **argv)
         {"timer_churn", timer_churn, 5000000},
         {NULL, NULL, 0},
     };
+    static const struct peer_service services[] = {
+        {"echo", libuv_echo}, {"relay", libuv_echo},
+        {"unix", libuv_unix}, {"udp", libuv_udp},
+#ifdef BENCH_HTTP_PARSER
+        {"http", libuv_http},
+#endif
+        {NULL, NULL},
+    };
 
     uv_loop_init(&loop);
-    return peer_main(argc, argv, works, echo);
+    return peer_main(argc, argv, works, services);
 }

@@ -2,20 +2,19 @@
 /*
  * The bare limit: what the work costs with no library at all
  *
- *   echo       one level-triggered epoll registration an fd, recv, send
  *   call_soon  an intrusive queue of functions, popped and called
  *   rss        one touched page a sleeping task, in a NORESERVE mapping
  *   switch     stack pointer and program counter exchanged (x86-64), and the
  *              compiler saves what is live
  *
- * Timers have no row: without a heap there is nothing to measure.
+ * Timers have no row: without a heap there is nothing to measure. The services
+ * are in limit_net.c, limit_send.c and limit_tls.c.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 
-#include "fdecho.h"
+#include "limit.h"
 #include "peer.h"
 
 /* call_soon */
@@ -141,60 +140,6 @@ static double raw_switch(long n)
 
 #endif
 
-/* echo */
-
-static void accept_all(int epoll, int listener)
-{
-    int fd;
-
-    while ((fd = fdecho_accept(listener)) >= 0) {
-        struct fdecho *echo = peer_alloc(1, sizeof *echo);
-        struct epoll_event in = {.events = EPOLLIN, .data = {.ptr = echo}};
-
-        echo->fd = fd;
-        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &in);
-    }
-}
-
-static void want(int epoll, struct fdecho *echo, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data = {.ptr = echo}};
-
-    epoll_ctl(epoll, EPOLL_CTL_MOD, echo->fd, &event);
-}
-
-static void serve(int epoll, struct fdecho *echo)
-{
-    bool writing = echo->rest != NULL;
-    enum fdecho_next next =
-        writing ? fdecho_writable(echo) : fdecho_readable(echo);
-
-    if (next == FDECHO_CLOSE) {
-        fdecho_close(echo);
-        free(echo);
-    } else if (writing != (next == FDECHO_WRITE)) {
-        want(epoll, echo, writing ? EPOLLIN : EPOLLOUT);
-    }
-}
-
-static void echo(int port)
-{
-    int listener = peer_listen(port), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[1024] = {{.events = EPOLLIN}};
-
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &events[0]);
-    for (;;) {
-        int count = epoll_wait(epoll, events, 1024, -1);
-
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == NULL)
-                accept_all(epoll, listener);
-            else
-                serve(epoll, events[i].data.ptr);
-        }
-    }
-}
-
 int main(int argc, char **argv)
 {
     static const struct peer_work works[] = {
@@ -205,6 +150,15 @@ int main(int argc, char **argv)
         {"rss", rss, PEER_SLEEPERS},
         {NULL, NULL, 0},
     };
+    static const struct peer_service services[] = {
+        {"echo", limit_echo},   {"relay", limit_echo},
+        {"unix", limit_unix},   {"udp", limit_udp},
+        {"write", limit_write}, {"sendfile", limit_sendfile},
+#ifdef BENCH_TLS
+        {"tls", limit_tls},
+#endif
+        {NULL, NULL},
+    };
 
-    return peer_main(argc, argv, works, echo);
+    return peer_main(argc, argv, works, services);
 }

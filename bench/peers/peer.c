@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,41 +109,70 @@ void peer_check(bool ok, const char *what)
     exit(1);
 }
 
-int peer_listen(int port)
+static int bound_socket(int type, int port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     peer_check(fd >= 0, "no socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    peer_check(bind(fd, (struct sockaddr *)&at, sizeof at) == 0, "bind failed");
+    return fd;
+}
+
+int peer_listen(int port)
+{
+    int fd = bound_socket(SOCK_STREAM, port);
+
+    peer_check(listen(fd, SOMAXCONN) == 0, "listen failed");
+    return fd;
+}
+
+int peer_listen_unix(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    peer_check(fd >= 0, "no socket");
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     peer_check(bind(fd, (struct sockaddr *)&at, sizeof at) == 0, "bind failed");
     peer_check(listen(fd, SOMAXCONN) == 0, "listen failed");
     return fd;
 }
 
-int peer_main(int argc, char **argv, const struct peer_work *works,
-              void (*echo)(int port))
+int peer_udp(int port)
 {
-    long n = argc > 2 ? atol(argv[2]) : 0;
+    return bound_socket(SOCK_DGRAM, port);
+}
 
-    if (argc < 2 || argc > 3 || n < 0) {
-        fprintf(stderr, "usage: %s WORK [N] | echo PORT\n", argv[0]);
+static int run_work(const struct peer_work *work, const char *n)
+{
+    long count = n != NULL ? atol(n) : work->n;
+
+    peer_check(count > 0, "N is not a number");
+    printf("%s %.3f\n", work->name, work->run(count));
+    fflush(stdout);
+    _exit(0); /* whatever still sleeps is not waited for */
+}
+
+int peer_main(int argc, char **argv, const struct peer_work *works,
+              const struct peer_service *services)
+{
+    if (argc < 2 || argc > 4) {
+        fprintf(stderr, "usage: %s WORK [N] | SERVICE AT [WHAT]\n", argv[0]);
         return 2;
     }
-    if (echo != NULL && strcmp(argv[1], "echo") == 0) {
-        signal(SIGPIPE, SIG_IGN);
-        echo((int)n);
-        return 0;
-    }
-    for (; works->name != NULL; works++) {
-        if (strcmp(works->name, argv[1]) == 0) {
-            printf("%s %.3f\n", works->name, works->run(n > 0 ? n : works->n));
-            fflush(stdout);
-            _exit(0); /* whatever still sleeps is not waited for */
+    for (; works->name != NULL; works++)
+        if (strcmp(works->name, argv[1]) == 0)
+            return run_work(works, argv[2]);
+    for (; services != NULL && services->name != NULL; services++)
+        if (argc > 2 && strcmp(services->name, argv[1]) == 0) {
+            signal(SIGPIPE, SIG_IGN);
+            services->serve(argv[2], argv[3]);
+            return 1;
         }
-    }
     printf("%s unsupported\n", argv[1]);
     return PEER_UNSUPPORTED;
 }

@@ -2,10 +2,20 @@
 /*
  * What all the C peers share: the command line, the clock, the dice
  *
- * A peer is a table of works and an echo server. `PROG WORK [N]` looks WORK
- * up, runs it for N operations and prints the figure that it returns: CPU
- * nanoseconds an operation, set-up and tear-down left out. What a peer has not
- * is not in its table, and is answered with "unsupported" and status 3.
+ * A peer is a table of works and a table of services. `PROG WORK [N]` looks
+ * WORK up, runs it for N operations and prints the figure that it returns: CPU
+ * nanoseconds an operation, set-up and tear-down left out. `PROG SERVICE AT
+ * [WHAT]` serves until SIGTERM. What a peer has not is not in its tables, and
+ * is answered with "unsupported" and status 3.
+ *
+ *   echo PORT           each connection gets back what it sends, by TCP
+ *   relay PORT          the same, for one connection that sends without a stop
+ *   unix PATH           by a Unix socket
+ *   udp PORT            each datagram goes back to whom it came from
+ *   tls PORT PEM        by TLS; the file has the key and the certificate
+ *   write PORT BYTES    sends as many bytes, in chunks of 64 KiB, and closes
+ *   sendfile PORT FILE  sends a file and closes
+ *   http PORT FOLDER    GET with keep-alive
  *
  * The timers' deadlines come from one fixed seed, so that every peer is given
  * the same ones, in the same order.
@@ -49,9 +59,14 @@ struct peer_work {
     long n; /* when the command line gives none */
 };
 
-/* `works` ends with an empty row. `echo` serves until SIGTERM. */
+struct peer_service {
+    const char *name;
+    void (*serve)(const char *at, const char *what); /* does not return */
+};
+
+/* Both tables end with an empty row; services may be NULL. */
 int peer_main(int argc, char **argv, const struct peer_work *works,
-              void (*echo)(int port));
+              const struct peer_service *services);
 
 int64_t peer_cpu_ns(void);  /* CPU time of this process */
 int64_t peer_wall_ns(void); /* monotonic */
@@ -75,7 +90,9 @@ void *peer_alloc(long n, size_t size);
 /* Ends the program when `ok` is false: a figure must never be of work undone */
 void peer_check(bool ok, const char *what);
 
-/* A non-blocking listening socket on 127.0.0.1, or the program ends. */
+/* Non-blocking sockets, on 127.0.0.1 or a path, or the program ends. */
 int peer_listen(int port);
+int peer_listen_unix(const char *path);
+int peer_udp(int port);
 
 #endif

@@ -56,7 +56,16 @@ extern "C" {
     X(ROTA_ENAMEAGAIN, 4021, "temporary failure in name resolution")           \
     X(ROTA_ENAMEFAIL, 4022, "permanent failure in name resolution")            \
     X(ROTA_ESERVICE, 4023, "service not supported for this socket type")       \
-    X(ROTA_EFAMILY, 4024, "address family not supported by this name")
+    X(ROTA_EFAMILY, 4024, "address family not supported by this name")         \
+    X(ROTA_ETLS, 4030, "the peer does not keep to TLS")                        \
+    X(ROTA_ETRUNCATED, 4031,                                                   \
+      "end of stream without TLS's close_notify: it may be cut off")           \
+    X(ROTA_ECERT, 4032, "certificate not acceptable")                          \
+    X(ROTA_ECERTEXPIRED, 4033, "certificate has expired or is not yet valid")  \
+    X(ROTA_ECERTHOST, 4034, "certificate is for another host")                 \
+    X(ROTA_ECERTUNKNOWN, 4035, "certificate is of an unknown authority")       \
+    X(ROTA_ETLSALERT, 4036, "the peer has refused the TLS connection")         \
+    X(ROTA_ENOTLS, 4037, "rota was built without TLS")
 
 enum {
 #define ROTA__ENUM(name, number, text) name = number,

@@ -18,13 +18,13 @@
 
 #include <rota/address.h>
 #include <rota/task.h>
+#include <rota/transport.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct rota_stream rota_stream;
-typedef struct rota_server rota_server;
 
 /*
  * Connects to a host (a name, an IPv4 or IPv6 address) and port; awaits. The
@@ -36,6 +36,30 @@ typedef struct rota_server rota_server;
  */
 int rota_open_connection(rota_stream **stream, const char *host,
                          int port) ROTA_MUST_USE;
+
+/*
+ * The same with options, which may be NULL: local address, happy eyeballs,
+ * TLS. Errors besides: -ROTA_ECERT... and -ROTA_ETLS of a handshake,
+ * -ETIMEDOUT, -EADDRINUSE and the others of bind.
+ */
+int rota_open_connection_with(rota_stream **stream, const char *host, int port,
+                              const rota_connect_options *options)
+    ROTA_MUST_USE;
+
+/* Connects to a Unix socket; '@' begins an abstract name.
+   asyncio: open_unix_connection(). */
+int rota_open_unix_connection(rota_stream **stream, const char *path,
+                              const rota_connect_options *options)
+    ROTA_MUST_USE;
+
+/*
+ * A stream over an fd that is open: a connected stream socket, a pipe, FIFO
+ * or character device, in the directions that it has. It is the stream's from
+ * now on; on an error still the caller's. Does not await. Errors: -EBADF,
+ * -EPERM (a regular file), -EEXIST (the loop watches it), -ENOMEM,
+ * -ROTA_ENOLOOP.  asyncio: open_connection(sock=...), connect_read_pipe()...
+ */
+int rota_open_fd(rota_stream **stream, int fd) ROTA_MUST_USE;
 
 /*
  * Reads up to `size` bytes, at least one unless the stream ends. Errors
@@ -71,6 +95,23 @@ intptr_t rota_read_until(rota_stream *stream, const void *separator,
 intptr_t rota_read_line(rota_stream *stream, void *buf,
                         size_t size) ROTA_MUST_USE;
 
+/*
+ * Reads all up to the end of the stream into buf[size]; returns how many.
+ * -ROTA_ELIMIT if there is more: what has come is still to be read.
+ * asyncio: StreamReader.read(-1).
+ */
+intptr_t rota_read_all(rota_stream *stream, void *buf,
+                       size_t size) ROTA_MUST_USE;
+
+/*
+ * Reads what has come without memory of the caller's: *data is the loop's and
+ * holds until this task next awaits anything else than a write of just these
+ * bytes, which may be left out of the caller's frame: an idle connection costs
+ * one page. Errors and end as rota_read().
+ */
+intptr_t rota_read_borrowed(rota_stream *stream,
+                            const void **data) ROTA_MUST_USE;
+
 /* True when the peer has ended and everything has been read. */
 bool rota_at_eof(const rota_stream *stream);
 
@@ -87,6 +128,13 @@ intptr_t rota_write(rota_stream *stream, const void *data,
                     size_t size) ROTA_MUST_USE;
 
 /*
+ * Writes several pieces as one, by one system call where it can.
+ * asyncio: writer.writelines() and await writer.drain().
+ */
+intptr_t rota_writelines(rota_stream *stream, const struct iovec *parts,
+                         int count) ROTA_MUST_USE;
+
+/*
  * Takes all of it without waiting: what the system does not take at once is
  * copied. From callbacks too. Pair it with rota_drain(). Errors as above, and
  * -EBUSY while a rota_write() is under way.
@@ -95,8 +143,16 @@ intptr_t rota_write(rota_stream *stream, const void *data,
 int rota_write_nowait(rota_stream *stream, const void *data, size_t size);
 
 /*
- * Waits while more is queued than the high-water mark (64 KiB), until it is
- * below the low one (16 KiB).  asyncio: writer.drain().
+ * Above `high` queued bytes writers wait, at `low` or below they go on;
+ * 65,536 and 16,384 at first. -EINVAL if low > high.
+ * asyncio: transport.set_write_buffer_limits().
+ */
+int rota_stream_set_write_buffer_limits(rota_stream *stream, size_t high,
+                                        size_t low);
+
+/*
+ * Waits while more is queued than the high-water mark, until it is no more
+ * than the low one.  asyncio: writer.drain().
  */
 int rota_drain(rota_stream *stream) ROTA_MUST_USE;
 
@@ -142,56 +198,48 @@ void rota_stream_free(rota_stream *stream);
 int rota_stream_peer_address(const rota_stream *stream, rota_address *out);
 int rota_stream_local_address(const rota_stream *stream, rota_address *out);
 
-/* What a server runs as a task for each connection. */
-typedef intptr_t rota_client_connected(rota_stream *stream, void *arg);
+/*
+ * Sends `count` bytes of a file from `offset` on, or with count 0 all up to
+ * its end, after what was written; returns how many. Without a copy where the
+ * system can (sendfile), else, and over TLS, in pieces that a thread reads.
+ * Writes of other tasks come before or after it. When it is cancelled or
+ * fails, *sent (may be NULL) says how much has gone. Errors besides those of
+ * rota_write(): -EBADF, -EINVAL (a negative offset), those of reading.
+ * asyncio: loop.sendfile().
+ */
+intptr_t rota_sendfile(rota_stream *stream, int file, int64_t offset,
+                       size_t count, size_t *sent) ROTA_MUST_USE;
 
 /*
- * Listens on host and port and runs client(stream, arg) as a task for each
- * connection; when that returns, the stream is closed and freed. Awaits only
- * to resolve a name. `host` NULL: all addresses of the machine, IPv4 and
- * IPv6. `port` 0: any free one (see rota_server_address()).
- *
- * What client() returns is reported to the exception handler if it is an
- * error, other than -ECANCELED and what a peer can cause by going away or
- * being silent (-ECONNRESET, -EPIPE, -ETIMEDOUT). A lack of fds is reported
- * too; listening goes on a second later.
- *
- * Free it with rota_server_free(), or let rota_serve_forever() do so. Errors:
- * -ROTA_ENOLOOP, -ROTA_ENOTASK (a name to look up, outside a task), -EINVAL,
- * -EADDRINUSE and the others of bind, -ROTA_ENONAME..., -EMFILE,
- * -ENOMEM.  asyncio: start_server().
+ * Encrypts a connection that has begun in the clear; awaits the handshake.
+ * Nothing may be buffered by then that the peer sent in the clear: -EPROTO
+ * (an injected command would hide there). Without `tls->server_name` a client
+ * must have been made with no_host_check: -EINVAL. After any other error the
+ * stream is aborted. Errors: -ROTA_ECERT... (see the why of the options),
+ * -ROTA_ETLS, -ETIMEDOUT, -ECONNRESET, -EBUSY, -ROTA_ENOTLS.
+ * asyncio: StreamWriter.start_tls().
  */
-int rota_start_server(rota_server **server, rota_client_connected *client,
-                      void *arg, const char *host, int port) ROTA_MUST_USE;
+int rota_start_tls(rota_stream *stream, rota_tls_context *tls,
+                   const rota_tls_options *options) ROTA_MUST_USE;
 
 /*
- * Serves until its task is cancelled (or another one closes the server), then
- * closes the server, cancels the tasks of its connections, waits for them and
- * frees the server. Returns -ECANCELED, or 0 when it was closed.
- * asyncio: Server.serve_forever().
+ * asyncio: get_extra_info(). "peername" and "sockname": 0, -ROTA_ECLOSING once
+ * the stream is closed, or what the system says. "socket" and "pipe": the fd,
+ * which stays the stream's. "cipher", "peercert"...: -ENOENT without TLS.
  */
-int rota_serve_forever(rota_server *server) ROTA_MUST_USE;
+int rota_stream_peer_address(const rota_stream *stream, rota_address *out);
+int rota_stream_local_address(const rota_stream *stream, rota_address *out);
+int rota_stream_fileno(const rota_stream *stream);
+int rota_stream_tls_info(const rota_stream *stream, rota_tls_info *out);
 
-/* Stops listening; connections go on. asyncio: Server.close(). */
-void rota_server_close(rota_server *server);
+/* The peer's certificate in DER into out[size]; its size, 0 if it gave none.
+   -ENOENT without TLS, -ENOSPC. asyncio: get_extra_info("peercert"). */
+intptr_t rota_stream_peer_certificate(const rota_stream *stream, void *out,
+                                      size_t size);
 
-/*
- * Waits until the server is closed and all tasks of its connections are done.
- * asyncio: Server.wait_closed().
- */
-int rota_server_wait_closed(rota_server *server) ROTA_MUST_USE;
-
-/* Cancels the task of every connection. */
-void rota_server_cancel_clients(rota_server *server);
-
-/* Closes the server if need be and gives it back; connections go on. */
-void rota_server_free(rota_server *server);
-
-/*
- * The address of the i-th socket that is listened on, in order; -ENOENT
- * behind the last one.  asyncio: Server.sockets.
- */
-int rota_server_address(const rota_server *server, size_t i, rota_address *out);
+/* A client's session, to go on with by tls_options.session: 0, -ENOENT
+   (none yet: TLS 1.3 gives it after the first read), -ENOMEM. */
+int rota_stream_tls_session(const rota_stream *stream, rota_tls_session **out);
 
 #ifdef __cplusplus
 }

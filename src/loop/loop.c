@@ -152,6 +152,8 @@ int rota_loop_close(rota_loop *loop)
     rota__heap_fini(&loop->timers);
     rota__free(loop->shuffled);
     loop->shuffled = NULL;
+    rota__free(loop->scratch);
+    loop->scratch = NULL;
     return 0;
 }
 
@@ -217,4 +219,26 @@ void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
 void rota__at_close_remove(struct rota__at_close *hook)
 {
     rota__list_remove(&hook->link);
+}
+
+char *rota__scratch_take(rota_loop *loop)
+{
+    char *scratch = loop->scratch;
+
+    loop->scratch = NULL;
+    return scratch ? scratch : rota__alloc(ROTA__SCRATCH_ROOM);
+}
+
+char *rota__scratch_make(rota_loop *loop)
+{
+    loop->scratch = rota__alloc(ROTA__SCRATCH_ROOM);
+    return loop->scratch;
+}
+
+void rota__scratch_return(rota_loop *loop, char *scratch)
+{
+    if (loop->scratch || loop->closed)
+        rota__free(scratch);
+    else
+        loop->scratch = scratch;
 }

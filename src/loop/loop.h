@@ -108,6 +108,7 @@ struct rota_loop {
     struct rota__pool *pool;         /* of threads; made on demand */
     struct rota__tasks *tasks;       /* the task layer's; made on demand */
     struct rota__running *runs;      /* the run that is under way, or NULL */
+    char *scratch;                   /* unless it is lent */
     size_t stack_size;
     bool allow_unguarded_stacks;
     bool eager_start;
@@ -298,6 +299,42 @@ void rota__context_lend(rota_loop *loop, struct rota__bindings *bindings);
 
 /* add_reader's own; called by close. */
 void rota__readers_close(rota_loop *loop);
+
+/*
+ * Watcher: one who waits for an fd, once, where add_reader has a callback.
+ * wake() is called when the fd can be read (written), has ended or has failed;
+ * in the middle of polling: it takes notes and queues handles. Then, or before
+ * that, the watcher is to be ended; that a second time does nothing.
+ */
+struct rota__watcher {
+    void (*wake)(struct rota__watcher *watcher);
+    struct rota__fd_watch *place;
+    bool writing;
+};
+
+/* 0, -EBUSY (somebody stands in that direction), -EEXIST (a stream has the
+   fd), -EBADF, -EPERM (a regular file) or -ENOMEM. */
+int rota__watcher_begin(rota_loop *loop, struct rota__watcher *watcher, int fd,
+                        bool writing);
+void rota__watcher_end(struct rota__watcher *watcher);
+
+/*
+ * The loop's memory for what is received next. Taken and returned around a
+ * callback, so that a nested run takes another one; or used in place, for as
+ * long as no other code runs. NULL: no memory. Streams use the first part of
+ * it, batches of datagrams all; what nobody touches costs nothing.
+ */
+#define ROTA__SCRATCH 65536
+#define ROTA__SCRATCH_ROOM (8 * ROTA__SCRATCH + 4096)
+char *rota__scratch_take(rota_loop *loop);
+void rota__scratch_return(rota_loop *loop, char *scratch);
+char *rota__scratch_make(rota_loop *loop);
+
+static inline char *rota__scratch(rota_loop *loop)
+{
+    return rota__likely(loop->scratch != NULL) ? loop->scratch
+                                               : rota__scratch_make(loop);
+}
 
 /* Hooks and misuse */
 void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,

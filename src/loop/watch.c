@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * add_reader and add_writer
+ * add_reader and add_writer, and tasks that wait for an fd
  *
- * One watch an fd, with a handle for each direction. The poller reports it in
- * every turn while the fd is ready; the report queues the handle, and the
- * callback runs in order with everything else.
+ * One watch an fd, with two directions. In each stands nobody, a callback or
+ * a watcher. For a callback the poller reports the fd in every turn while it
+ * is ready; the report queues the direction's handle, and the callback runs
+ * in order with everything else. A watcher is woken by the report itself, and
+ * has left its direction then.
+ *
+ *     a watcher alone     registered once (ROTA__ONCE): gone when it wakes
+ *     anybody else        registered for as long as somebody stands there
  */
 #include "loop/loop.h"
 
@@ -12,15 +17,17 @@ struct direction {
     struct rota__handle handle;
     rota_callback *callback; /* NULL: not asked for */
     void *arg;
+    struct rota__watcher *watcher; /* instead of a callback */
     rota_loop *loop;
     struct rota__bindings *bindings;
     bool *current; /* while it runs: whether it is still the same reader */
 };
 
-struct fd_watch {
+struct rota__fd_watch {
     struct rota__watch watch;
     struct rota__link link; /* in loop->reader_watches */
     rota_loop *loop;
+    size_t watchers; /* that have not ended, woken ones too */
     struct direction reader;
     struct direction writer;
 };
@@ -54,21 +61,26 @@ static void forget(struct direction *direction)
     direction->bindings = NULL;
 }
 
-static void queue(rota_loop *loop, struct direction *direction)
+static void tell(rota_loop *loop, struct direction *direction)
 {
+    struct rota__watcher *watcher = direction->watcher;
+
     if (direction->callback && rota__list_empty(&direction->handle.link))
         rota__ready(loop, &direction->handle);
+    direction->watcher = NULL;
+    if (watcher)
+        watcher->wake(watcher);
 }
 
 /* A closed peer can be read (the end) and written (the error). */
 static void fd_ready(struct rota__watch *watch, unsigned events)
 {
-    struct fd_watch *self = rota__container_of(watch, struct fd_watch, watch);
+    struct rota__fd_watch *self = rota__container_of(watch, struct rota__fd_watch, watch);
 
     if (events & (ROTA__READABLE | ROTA__HANGUP))
-        queue(self->loop, &self->reader);
+        tell(self->loop, &self->reader);
     if (events & (ROTA__WRITABLE | ROTA__HANGUP))
-        queue(self->loop, &self->writer);
+        tell(self->loop, &self->writer);
 }
 
 static void init_direction(struct direction *direction, rota_loop *loop)
@@ -78,18 +90,18 @@ static void init_direction(struct direction *direction, rota_loop *loop)
     direction->handle.run = run_direction;
 }
 
-static struct fd_watch *find(rota_loop *loop, int fd)
+static struct rota__fd_watch *find(rota_loop *loop, int fd)
 {
     struct rota__watch *watch = rota__poller_find(&loop->poller, fd);
 
     if (!watch || watch->ready != fd_ready)
         return NULL;
-    return rota__container_of(watch, struct fd_watch, watch);
+    return rota__container_of(watch, struct rota__fd_watch, watch);
 }
 
-static int find_or_make(rota_loop *loop, int fd, struct fd_watch **out)
+static int find_or_make(rota_loop *loop, int fd, struct rota__fd_watch **out)
 {
-    struct fd_watch *self = find(loop, fd);
+    struct rota__fd_watch *self = find(loop, fd);
 
     if (!self) {
         if (rota__poller_find(&loop->poller, fd))
@@ -108,18 +120,28 @@ static int find_or_make(rota_loop *loop, int fd, struct fd_watch **out)
     return 0;
 }
 
-static unsigned wanted(const struct fd_watch *self)
+static bool taken(const struct direction *direction)
 {
+    return direction->callback || direction->watcher;
+}
+
+static unsigned wanted(const struct rota__fd_watch *self)
+{
+    const struct direction *reader = &self->reader;
+    const struct direction *writer = &self->writer;
     unsigned events = 0;
 
-    if (self->reader.callback)
+    if (taken(reader))
         events |= ROTA__READABLE;
-    if (self->writer.callback)
+    if (taken(writer))
         events |= ROTA__WRITABLE;
+    if ((reader->watcher && !taken(writer)) ||
+        (writer->watcher && !taken(reader)))
+        events |= ROTA__ONCE;
     return events;
 }
 
-static void free_watch(struct fd_watch *self)
+static void free_watch(struct rota__fd_watch *self)
 {
     rota__list_remove(&self->reader.handle.link);
     rota__list_remove(&self->writer.handle.link);
@@ -130,8 +152,8 @@ static void free_watch(struct fd_watch *self)
     rota__free(self);
 }
 
-/* Tells the poller; a watch that wants nothing more is freed. */
-static int settle(struct fd_watch *self)
+/* Tells the poller; a watch that nobody needs any more is freed. */
+static int settle(struct rota__fd_watch *self)
 {
     rota_loop *loop = self->loop;
     unsigned events = wanted(self);
@@ -141,12 +163,14 @@ static int settle(struct fd_watch *self)
         err = rota__poller_change(&loop->poller, &self->watch, events);
     else if (events)
         err = rota__poller_add(&loop->poller, &self->watch, events);
-    if (!events || (err < 0 && !self->watch.events))
+    else
+        rota__poller_remove(&loop->poller, &self->watch);
+    if (!self->watch.events && self->watchers == 0)
         free_watch(self);
     return err;
 }
 
-static struct direction *side(struct fd_watch *self, bool writer)
+static struct direction *side(struct rota__fd_watch *self, bool writer)
 {
     return writer ? &self->writer : &self->reader;
 }
@@ -154,7 +178,7 @@ static struct direction *side(struct fd_watch *self, bool writer)
 static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
                bool writer, const char *function)
 {
-    struct fd_watch *self = NULL;
+    struct rota__fd_watch *self = NULL;
     struct direction *direction;
     struct direction before;
     int err = rota__check(loop, function);
@@ -168,6 +192,8 @@ static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
     if (err < 0)
         return err;
     direction = side(self, writer);
+    if (direction->watcher)
+        return -EBUSY;
     before = *direction;
     direction->callback = callback;
     direction->arg = arg;
@@ -189,7 +215,7 @@ static int add(rota_loop *loop, int fd, rota_callback *callback, void *arg,
 static int take(rota_loop *loop, int fd, bool writer, const char *function)
 {
     int err = rota__check(loop, function);
-    struct fd_watch *self;
+    struct rota__fd_watch *self;
     struct direction *direction;
 
     if (err < 0)
@@ -225,9 +251,49 @@ int rota_remove_writer(rota_loop *loop, int fd)
     return take(loop, fd, true, "rota_remove_writer");
 }
 
+int rota__watcher_begin(rota_loop *loop, struct rota__watcher *watcher, int fd,
+                        bool writing)
+{
+    struct rota__fd_watch *self = NULL;
+    struct direction *direction;
+    int err = fd < 0 ? -EBADF : find_or_make(loop, fd, &self);
+
+    if (err < 0)
+        return err;
+    direction = side(self, writing);
+    if (taken(direction))
+        return -EBUSY;
+    direction->watcher = watcher;
+    err = settle(self);
+    if (err < 0) {
+        if (find(loop, fd) == self)
+            direction->watcher = NULL;
+        return err;
+    }
+    watcher->place = self;
+    watcher->writing = writing;
+    self->watchers++;
+    return 0;
+}
+
+void rota__watcher_end(struct rota__watcher *watcher)
+{
+    struct rota__fd_watch *self = watcher->place;
+    struct direction *direction;
+
+    if (!self)
+        return;
+    watcher->place = NULL;
+    direction = side(self, watcher->writing);
+    if (direction->watcher == watcher)
+        direction->watcher = NULL;
+    self->watchers--;
+    (void)settle(self); /* it only asks for less: nothing can be done about it */
+}
+
 void rota__readers_close(rota_loop *loop)
 {
     while (!rota__list_empty(&loop->reader_watches))
         free_watch(rota__container_of(loop->reader_watches.next,
-                                      struct fd_watch, link));
+                                      struct rota__fd_watch, link));
 }

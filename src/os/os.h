@@ -70,6 +70,11 @@ static inline int64_t rota__clock_quick(struct rota__clock *clock)
  * (free for pollers that have edges of their own) and is told about the next
  * one. Without ROTA__EDGE it is reported in every wait while it lasts.
  *
+ * With ROTA__ONCE it is reported once, and then, as ready() is called, the
+ * watch is not registered any more. The system may go on knowing the fd, in
+ * silence: adding it again is one system call, also when another fd has its
+ * number by now, and removing it before the report is none where that can be.
+ *
  * rota__poller_wait() calls watch->ready(watch, events) from inside; ready()
  * may take notes and queue handles, but must not add or remove a watch.
  * Removing a watch ends its reports at once, also those of events that the
@@ -80,6 +85,7 @@ enum {
     ROTA__WRITABLE = 2,
     ROTA__HANGUP = 4, /* the peer is closed (an edge: or ends writing), error */
     ROTA__EDGE = 8,
+    ROTA__ONCE = 16,
 };
 
 struct rota__watch {
@@ -95,7 +101,8 @@ struct rota__poller_ops {
     bool close_removes; /* closing an fd ends its registration */
     int (*open)(struct rota__poller *poller);
     void (*close)(struct rota__poller *poller);
-    /* From `old` to `events`; 0 stands for "not registered". */
+    /* From `old` to `events`; 0 stands for "not registered", as an `old` of
+       just ROTA__ONCE does when the system may still know the fd. */
     int (*change)(struct rota__poller *poller, int fd, unsigned old,
                   unsigned events);
     /* NULL when the system keeps edges itself. */
@@ -112,6 +119,7 @@ struct rota__poller_ops {
 struct rota__poller_entry {
     struct rota__watch *watch;
     uint32_t generation;
+    bool known; /* to the system, perhaps, from a ROTA__ONCE that is over */
 };
 
 struct rota__poller {
@@ -269,6 +277,8 @@ void rota__signal_stack_ensure(void);
 
 /* Threads: thin, returning -errno. */
 int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+/* How many processors this process may run on; at least 1. */
+int rota__processors(void);
 /* A condition variable on the clock of rota__clock_now(). */
 int rota__cond_init(pthread_cond_t *cond);
 /* Waits for a signal, or until `deadline` (ROTA__FOREVER): false then. */
@@ -329,43 +339,7 @@ void rota__halt_begin(void);
 void rota__halt_end(void);
 bool rota__halt(pthread_t thread, struct rota__halt *halt);
 
-/* fds and sockets: results as in the system call, or -errno. */
-int rota__fd_close(int fd);
-int rota__fd_set_nonblocking(int fd);
-int rota__socket_open(int family, int type, int protocol);
-int rota__socket_bind(int fd, const rota_address *address);
-int rota__socket_listen(int fd, int backlog);
-int rota__socket_accept(int fd);
-int rota__socket_connect(int fd, const rota_address *address);
-/* What became of a connect: 0 or the error of the socket. */
-int rota__socket_error(int fd);
-intptr_t rota__socket_recv(int fd, void *buf, size_t size);
-intptr_t rota__socket_send(int fd, const void *buf, size_t size);
-int rota__socket_shutdown_write(int fd);
-int rota__socket_option(int fd, int level, int name, int value);
-/* Small writes leave at once; not every socket can, and that is no error. */
-void rota__socket_no_delay(int fd);
-/* Sends a reset instead of an orderly end when closed. */
-int rota__socket_reset_on_close(int fd);
-int rota__socket_local(int fd, rota_address *out);
-int rota__socket_peer(int fd, rota_address *out);
-
-/* A list of addresses, as a name has them; free `items` with rota__free(). */
-struct rota__addresses {
-    rota_address *items;
-    size_t count;
-};
-
-/*
- * getaddrinfo() for stream sockets: blocks, unless `literal` allows numbers
- * only. `host` NULL with `passive`: all addresses of the machine. 0 or an
- * error of the resolver (-ROTA_ENONAME...) or -ENOMEM.
- */
-int rota__resolve_now(const char *host, int port, bool passive, bool literal,
-                      struct rota__addresses *out);
-void rota__address_set_port(rota_address *address, int port);
-
-/* True for errors of accept() that say "no more of something just now". */
-bool rota__socket_out_of_resources(int error);
+/* fds, sockets and names: see os/socket.h. */
+#include "os/socket.h"
 
 #endif

@@ -4,9 +4,9 @@
  */
 #define _GNU_SOURCE
 #include "os/poll_set.h"
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 void rota__poll_set_fini(struct rota__poll_set *set)
@@ -79,8 +79,6 @@ static int add(struct rota__poll_set *set, int fd)
 {
     int err = 0;
 
-    if (fcntl(fd, F_GETFD) < 0)
-        return -errno;
     if ((size_t)fd >= set->place_count)
         err = grow_places(set, fd);
     if (err == 0 && set->count == set->capacity)
@@ -91,6 +89,16 @@ static int add(struct rota__poll_set *set, int fd)
     set->fds[set->count].revents = 0; /* no event of the last wait */
     set->places[fd] = ++set->count;
     return 0;
+}
+
+/* poll() itself would take any number, and calls a file always ready. */
+static int check(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
 }
 
 /* A hidden entry (see report()) has the complement of its fd. */
@@ -128,7 +136,9 @@ int rota__poll_set_change(struct rota__poll_set *set, int fd, unsigned events)
             drop(set, fd);
         return 0;
     }
-    if (!place_of(set, fd))
+    if (!place_of(set, fd) || set->asked[set->places[fd] - 1] == 0)
+        err = check(fd);
+    if (err == 0 && !place_of(set, fd))
         err = add(set, fd);
     if (err < 0)
         return err;
@@ -185,6 +195,10 @@ static void report(struct rota__poll_set *set, struct rota__poller *poller,
         /* A hang-up cannot be masked: hide the fd until it is asked again. */
         if (events & ROTA__HANGUP)
             entry->fd = ~fd;
+    }
+    if (set->asked[i] & ROTA__ONCE) {
+        set->asked[i] = 0; /* it stays, hidden, for the next time */
+        entry->fd = ~fd;
     }
     rota__poller_report(poller, rota__poller_tag(poller, fd), events);
 }

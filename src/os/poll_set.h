@@ -11,7 +11,7 @@ struct pollfd;
 
 struct rota__poll_set {
     struct pollfd *fds; /* dense */
-    unsigned *asked;    /* beside it: READABLE, WRITABLE, EDGE */
+    unsigned *asked;    /* beside it: READABLE... ONCE; 0: reported once */
     size_t count;
     size_t capacity;
     size_t *places; /* by fd: index + 1, 0 when absent */
@@ -19,7 +19,8 @@ struct rota__poll_set {
 };
 
 void rota__poll_set_fini(struct rota__poll_set *set);
-/* Adds, changes or (events == 0) removes an fd. 0, -ENOMEM or -EBADF. */
+/* Adds, changes or (events == 0) removes an fd. 0, -ENOMEM, -EBADF, or -EPERM
+   for a regular file. */
 int rota__poll_set_change(struct rota__poll_set *set, int fd, unsigned events);
 /* Asks again for these of the events that the owner wants. */
 void rota__poll_set_rearm(struct rota__poll_set *set, int fd, unsigned events);

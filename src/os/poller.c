@@ -85,10 +85,12 @@ int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
     if (entry->watch)
         return -EEXIST;
     entry->generation++;
-    err = poller->ops->change(poller, watch->fd, 0, events);
+    err = poller->ops->change(poller, watch->fd, entry->known ? ROTA__ONCE : 0,
+                              events);
     if (err < 0)
         return err;
     entry->watch = watch;
+    entry->known = false;
     watch->events = events;
     poller->watched++;
     return 0;
@@ -119,6 +121,7 @@ static void unregister(struct rota__poller *poller, struct rota__watch *watch,
         (void)poller->ops->change(poller, watch->fd, watch->events, 0);
     entry->watch = NULL;
     entry->generation++;
+    entry->known = tell_system && (watch->events & ROTA__ONCE);
     watch->events = 0;
     poller->watched--;
 }
@@ -175,16 +178,30 @@ uint64_t rota__poller_tag(const struct rota__poller *poller, int fd)
     return (uint64_t)poller->entries[fd].generation << 32 | (uint32_t)fd;
 }
 
+/* It has had its one report. */
+static void retire(struct rota__poller *poller,
+                   struct rota__poller_entry *entry)
+{
+    entry->watch->events = 0;
+    entry->watch = NULL;
+    entry->known = true;
+    poller->watched--;
+}
+
 void rota__poller_report(struct rota__poller *poller, uint64_t tag,
                          unsigned events)
 {
     size_t fd = (uint32_t)tag;
     struct rota__poller_entry *entry;
+    struct rota__watch *watch;
 
     if (rota__unlikely(fd >= poller->entry_count))
         return;
     entry = &poller->entries[fd];
     if (rota__unlikely(!entry->watch || entry->generation != tag >> 32))
         return;
-    entry->watch->ready(entry->watch, events);
+    watch = entry->watch;
+    if (watch->events & ROTA__ONCE)
+        retire(poller, entry);
+    watch->ready(watch, events);
 }

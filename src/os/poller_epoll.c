@@ -81,6 +81,8 @@ static uint32_t to_epoll(unsigned events)
         mask |= EPOLLIN;
     if (events & ROTA__WRITABLE)
         mask |= EPOLLOUT;
+    if (events & ROTA__ONCE)
+        mask |= EPOLLONESHOT;
     if (events & ROTA__EDGE)
         mask |= EPOLLET | (events & ROTA__READABLE ? EPOLLRDHUP | EPOLLPRI : 0);
     return mask;
@@ -100,6 +102,12 @@ static unsigned from_epoll(uint32_t mask)
     return events;
 }
 
+/*
+ * A one-shot registration stays, disarmed, until its fd is closed: to arm it
+ * again is one EPOLL_CTL_MOD, which fails when the number is another fd's by
+ * now. One that is removed before its report stays armed, for at most one
+ * event that finds nobody.
+ */
 static int epoll_change(struct rota__poller *poller, int fd, unsigned old,
                         unsigned events)
 {
@@ -112,9 +120,14 @@ static int epoll_change(struct rota__poller *poller, int fd, unsigned old,
         .data.u64 = rota__poller_tag(poller, fd),
     };
 
-    if (epoll_ctl(state->fd, op, fd, &event) < 0)
-        return -errno;
-    return 0;
+    if (events == 0 && old & ROTA__ONCE)
+        return 0;
+    if (epoll_ctl(state->fd, op, fd, &event) == 0)
+        return 0;
+    if (op == EPOLL_CTL_MOD && errno == ENOENT &&
+        epoll_ctl(state->fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    return -errno;
 }
 
 static int wait_to_the_millisecond(struct state *state, int64_t timeout)

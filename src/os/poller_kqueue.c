@@ -3,7 +3,8 @@
  * kqueue (macOS and the BSDs)
  *
  * Reading and writing are two filters of one fd. EV_CLEAR is an edge; a
- * closed peer comes as EV_EOF.
+ * closed peer comes as EV_EOF. A filter that is there keeps its kind (level,
+ * edge, EV_ONESHOT) when it is added again: it is deleted first.
  */
 #include "os/os.h"
 
@@ -54,32 +55,41 @@ static void *tag_to_pointer(uint64_t tag)
     return (void *)(uintptr_t)tag;
 }
 
-static int change_filter(struct rota__poller *poller, int fd, bool was,
-                         unsigned events, unsigned bit)
+static int tell(struct rota__poller *poller, int fd, unsigned bit,
+                unsigned flags)
 {
     struct state *state = poller->state;
     int filter = bit == ROTA__READABLE ? EVFILT_READ : EVFILT_WRITE;
-    unsigned flags = EV_ADD;
     struct kevent change;
 
-    if (!(events & bit))
-        flags = EV_DELETE;
-    else if (events & ROTA__EDGE)
-        flags |= EV_CLEAR;
-    if (!(events & bit) && !was)
-        return 0;
     EV_SET(&change, (uintptr_t)fd, (short)filter, (unsigned short)flags, 0, 0,
            tag_to_pointer(rota__poller_tag(poller, fd)));
     return kevent(state->fd, &change, 1, NULL, 0, NULL) < 0 ? -errno : 0;
 }
 
+static unsigned kind_of(unsigned events)
+{
+    return (events & ROTA__EDGE ? EV_CLEAR : 0) |
+           (events & ROTA__ONCE ? EV_ONESHOT : 0);
+}
+
+static int change_filter(struct rota__poller *poller, int fd, unsigned old,
+                         unsigned events, unsigned bit)
+{
+    int err = 0;
+
+    if (old & bit && (!(events & bit) || kind_of(old) != kind_of(events)))
+        err = tell(poller, fd, bit, EV_DELETE);
+    if (events & bit)
+        err = tell(poller, fd, bit, EV_ADD | kind_of(events));
+    return err;
+}
+
 static int kqueue_change(struct rota__poller *poller, int fd, unsigned old,
                          unsigned events)
 {
-    int err = change_filter(poller, fd, (old & ROTA__READABLE) != 0, events,
-                            ROTA__READABLE);
-    int also = change_filter(poller, fd, (old & ROTA__WRITABLE) != 0, events,
-                             ROTA__WRITABLE);
+    int err = change_filter(poller, fd, old, events, ROTA__READABLE);
+    int also = change_filter(poller, fd, old, events, ROTA__WRITABLE);
 
     return err < 0 ? err : also;
 }

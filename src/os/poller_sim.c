@@ -12,7 +12,7 @@
 
 struct source {
     int fd;
-    unsigned asked; /* READABLE, WRITABLE, EDGE */
+    unsigned asked; /* READABLE, WRITABLE, EDGE, ONCE */
     unsigned true_now;
     unsigned told; /* edges that have been reported */
 };
@@ -153,6 +153,8 @@ static void deliver_simulated(struct rota__poller *poller)
             continue;
         if (source->asked & ROTA__EDGE)
             source->told |= events;
+        if (source->asked & ROTA__ONCE)
+            source->asked = 0;
         rota__poller_report(poller, rota__poller_tag(poller, source->fd),
                             events);
     }

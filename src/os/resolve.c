@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names and addresses
+ * Names: the system's resolver, which blocks
  */
 #define _GNU_SOURCE
 #include "os/os.h"
-#include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int from_resolver(int code)
 {
@@ -20,6 +19,10 @@ static int from_resolver(int code)
         return -ROTA_ENAMEFAIL;
     case EAI_MEMORY:
         return -ENOMEM;
+    case EAI_BADFLAGS:
+        return -EINVAL;
+    case EAI_OVERFLOW:
+        return -ENOSPC;
     case EAI_SERVICE:
     case EAI_SOCKTYPE:
         return -ROTA_ESERVICE;
@@ -35,7 +38,7 @@ static int from_resolver(int code)
     }
 }
 
-static int copy_out(const struct addrinfo *list, struct rota__addresses *out)
+static int copy_out(const struct addrinfo *list, rota_addresses *out)
 {
     size_t count = 0;
 
@@ -54,21 +57,31 @@ static int copy_out(const struct addrinfo *list, struct rota__addresses *out)
     return 0;
 }
 
-int rota__resolve_now(const char *host, int port, bool passive, bool literal,
-                      struct rota__addresses *out)
+/* The system's resolver takes any number, and cuts it. */
+static bool is_port(const char *service)
+{
+    char *end;
+    long number = strtol(service, &end, 10);
+
+    return end == service || *end || (number >= 0 && number <= 65535);
+}
+
+static int ask(const struct rota__name_query *query, int flags,
+               rota_addresses *out)
 {
     struct addrinfo *list = NULL;
     struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0) |
-                    (literal ? AI_NUMERICHOST : 0),
+        .ai_family = query->family,
+        .ai_socktype = query->type ? query->type : SOCK_STREAM,
+        .ai_flags = query->flags | flags,
     };
-    char service[16];
     int err;
 
-    snprintf(service, sizeof service, "%d", port);
-    err = from_resolver(getaddrinfo(host, service, &hints, &list));
+    if (query->service && !is_port(query->service))
+        return -ROTA_ESERVICE;
+    /* Without either there is nothing to look up: port 0 is a service too. */
+    err = from_resolver(getaddrinfo(
+        query->host, query->service ? query->service : "0", &hints, &list));
     if (err < 0)
         return err;
     err = copy_out(list, out);
@@ -76,36 +89,51 @@ int rota__resolve_now(const char *host, int port, bool passive, bool literal,
     return err;
 }
 
-int rota_address_host(const rota_address *address, char *out, size_t size)
+int rota__getaddrinfo(const struct rota__name_query *query, rota_addresses *out)
+{
+    return ask(query, 0, out);
+}
+
+int rota__getaddrinfo_literal(const struct rota__name_query *query,
+                              rota_addresses *out)
+{
+    return ask(query, AI_NUMERICHOST | AI_NUMERICSERV, out);
+}
+
+int rota__port_flags(bool passive)
+{
+    return AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
+}
+
+int rota__resolve_now(const char *host, int port, int family, bool passive,
+                      bool literal, rota_addresses *out)
+{
+    char service[16];
+    struct rota__name_query query = {
+        .host = host,
+        .service = service,
+        .family = family,
+        .flags = rota__port_flags(passive),
+    };
+
+    snprintf(service, sizeof service, "%d", port);
+    return ask(&query, literal ? AI_NUMERICHOST : 0, out);
+}
+
+int rota__getnameinfo(const rota_address *address, char *host, size_t host_size,
+                      char *service, size_t service_size, int flags)
 {
     int family = address->storage.ss_family;
-    const void *bytes;
 
-    if (family == AF_INET)
-        bytes = &((const struct sockaddr_in *)&address->storage)->sin_addr;
-    else if (family == AF_INET6)
-        bytes = &((const struct sockaddr_in6 *)&address->storage)->sin6_addr;
-    else
+    if (family != AF_INET && family != AF_INET6)
         return -EAFNOSUPPORT;
-    return inet_ntop(family, bytes, out, (socklen_t)size) ? 0 : -errno;
+    return from_resolver(getnameinfo((const struct sockaddr *)&address->storage,
+                                     address->size, host, (socklen_t)host_size,
+                                     service, (socklen_t)service_size, flags));
 }
 
-int rota_address_port(const rota_address *address)
+bool rota__getnameinfo_asks(bool host, bool service, int flags)
 {
-    if (address->storage.ss_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)&address->storage)->sin_port);
-    if (address->storage.ss_family == AF_INET6)
-        return ntohs(
-            ((const struct sockaddr_in6 *)&address->storage)->sin6_port);
-    return -EAFNOSUPPORT;
-}
-
-void rota__address_set_port(rota_address *address, int port)
-{
-    uint16_t number = htons((uint16_t)port);
-
-    if (address->storage.ss_family == AF_INET)
-        ((struct sockaddr_in *)&address->storage)->sin_port = number;
-    else if (address->storage.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&address->storage)->sin6_port = number;
+    return (host && !(flags & NI_NUMERICHOST)) ||
+           (service && !(flags & NI_NUMERICSERV));
 }

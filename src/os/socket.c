@@ -130,6 +130,30 @@ intptr_t rota__socket_recv(int fd, void *buf, size_t size)
     return n < 0 ? -errno : n;
 }
 
+intptr_t rota__fd_read(int fd, void *buf, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, buf, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+intptr_t rota__socket_sendv(int fd, const struct iovec *parts, int count)
+{
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)parts,
+        .msg_iovlen = (size_t)count,
+    };
+    ssize_t n;
+
+    do
+        n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
 intptr_t rota__socket_send(int fd, const void *buf, size_t size)
 {
     ssize_t n;
@@ -148,6 +172,16 @@ int rota__socket_shutdown_write(int fd)
 int rota__socket_option(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+int rota__socket_reuse_port(int fd)
+{
+#if defined(SO_REUSEPORT)
+    return rota__socket_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+#else
+    (void)fd;
+    return -EOPNOTSUPP;
+#endif
 }
 
 void rota__socket_no_delay(int fd)

@@ -4,8 +4,10 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 static _Thread_local char identity;
 
@@ -25,6 +27,18 @@ int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -err;
+}
+
+int rota__processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+#if defined(__linux__)
+    cpu_set_t allowed;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        count = CPU_COUNT(&allowed);
+#endif
+    return count > 0 ? (int)count : 1;
 }
 
 #if defined(__APPLE__)

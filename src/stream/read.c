@@ -74,6 +74,30 @@ intptr_t rota_read(rota_stream *stream, void *buf, size_t size)
     return n;
 }
 
+intptr_t rota_read_borrowed(rota_stream *stream, const void **data)
+{
+    struct rota__task *self = rota__current();
+    intptr_t n = check_read(stream, self);
+    char *scratch;
+
+    if (rota__unlikely(n < 0))
+        return n;
+    for (;;) {
+        scratch = rota__scratch(self->loop);
+        if (rota__unlikely(!scratch))
+            return -ENOMEM;
+        *data = scratch;
+        if (rota__unlikely(rota__buffer_size(&stream->in) > 0))
+            return (intptr_t)take(stream, scratch, ROTA__SCRATCH);
+        n = rota__conn_read(&stream->conn, scratch, ROTA__SCRATCH);
+        if (n != -EAGAIN)
+            return n;
+        n = wait_readable(stream, self);
+        if (rota__unlikely(n < 0))
+            return leave_with(stream, n);
+    }
+}
+
 /* Adds to stream->in: bytes, 0 at the end of the stream, or an error. */
 static intptr_t fill(rota_stream *stream, struct rota__task *self, size_t want)
 {
@@ -188,6 +212,21 @@ intptr_t rota_read_line(rota_stream *stream, void *buf, size_t size)
     struct search search = {"\n", 1, 0};
 
     return read_until(stream, &search, buf, size, true);
+}
+
+intptr_t rota_read_all(rota_stream *stream, void *buf, size_t size)
+{
+    struct rota__task *self = rota__current();
+    intptr_t n = check_read(stream, self);
+
+    while (n >= 0 && rota__buffer_size(&stream->in) <= size) {
+        size_t more = size - rota__buffer_size(&stream->in);
+
+        n = fill(stream, self, more < CHUNK ? more + 1 : CHUNK);
+        if (n == 0)
+            return (intptr_t)take(stream, buf, size);
+    }
+    return leave_with(stream, n < 0 ? n : -ROTA_ELIMIT);
 }
 
 bool rota_at_eof(const rota_stream *stream)

@@ -1,47 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Servers: listening sockets, and a task for each connection
+ * Servers with tasks: each connection has a stream and a task
  *
- * The server owns the tasks of its connections. It lives as long as its
- * handle, one of them, or a task that waits for it.
+ * The server owns the tasks of its connections. With TLS the handshake comes
+ * first: until it is over, the stream stands among the clients without a task.
  */
 #include "stream/stream.h"
+#include <rota/server.h>
+#include <stdio.h>
 
-#define BACKLOG 100
-
-struct port {
-    struct rota__listener listener;
-    rota_server *server;
-};
-
-struct rota_server {
-    rota_loop *loop;
-    struct rota__owner owner;
-    rota_client_connected *client;
-    void *arg;
-    struct rota__bindings *bindings; /* the context of the clients */
-    struct rota__link clients;       /* their tasks */
-    struct rota__link waiters;       /* for the close, or for the last client */
-    struct rota__at_close at_close;
-    size_t port_count;
-    struct port *ports;
-    unsigned users; /* tasks that wait for news */
-    bool closed;
-    bool freed;
-};
-
-static void release_if_over(rota_server *server)
+static rota_stream *stream_of(struct rota__link *link)
 {
-    if (!server->freed || server->users > 0 ||
-        !rota__list_empty(&server->clients))
-        return;
-    rota__at_close_remove(&server->at_close);
-    rota__bindings_unref(server->bindings);
-    rota__free(server->ports);
-    rota__free(server);
+    return rota__container_of(link, rota_stream, client.link);
 }
 
-/* --- Connections -------------------------------------------------------- */
+/* The stream and its place among the clients go; so may the server. */
+static void end_client(rota_stream *stream)
+{
+    rota_server *server = stream->client.server;
+    struct rota__link *link = &stream->client.link;
+
+    rota__list_remove(link); /* the stream may be freed next */
+    rota_stream_free(stream);
+    rota__server_remove(server, NULL);
+}
+
+/* --- Tasks -------------------------------------------------------------- */
 
 static bool worth_telling(intptr_t result)
 {
@@ -51,50 +35,89 @@ static bool worth_telling(intptr_t result)
 
 static void client_done(struct rota__owner *owner, struct rota__task *task)
 {
-    rota_server *server = rota__container_of(owner, rota_server, owner);
+    rota_stream *stream = rota__container_of(owner, rota_stream, client.owner);
+    rota_server *server = stream->client.server;
 
-    rota_stream_free(task->arg);
+    server->users++;
+    end_client(stream);
     if (worth_telling(task->result))
         rota_call_exception_handler(
-            server->loop,
-            &(rota_exception_context){
-                .message = "the task of a connection has failed",
-                .error = task->result,
-                .name = rota_task_get_name(rota__task_handle(task)),
-            });
-    rota__list_remove(&task->siblings);
+            task->loop, &(rota_exception_context){
+                            .message = "the task of a connection has failed",
+                            .error = task->result,
+                            .name = rota_task_get_name(rota__task_handle(task)),
+                        });
     task->loop->tasks->zombie = task;
-    if (rota__list_empty(&server->clients))
-        rota__unpark_all(&server->waiters, 0);
-    release_if_over(server);
+    server->users--;
+    rota__server_release(server);
 }
 
 static intptr_t run_client(void *arg)
 {
     rota_stream *stream = arg;
-    struct rota__task *self = rota__current();
-    rota_server *server = rota__container_of(self->owner, rota_server, owner);
+    rota_server *server = stream->client.server;
 
     return server->client(stream, server->arg);
 }
 
-static int start_client(rota_server *server, rota_stream *stream)
+static int start_task(rota_stream *stream)
 {
+    rota_server *server = stream->client.server;
+    rota_task_options options = {
+        .name = server->name[0] ? server->name : NULL,
+        .stack_size = server->options.stack_size,
+    };
     struct rota__task *task;
-    int err = rota__task_create(server->loop, &task, NULL, run_client, stream,
-                                "a server");
+    int err = rota__task_create(server->loop, &task, &options, run_client,
+                                stream, "a server");
 
     if (err < 0)
         return err;
     rota__bindings_unref(task->actor.own.bindings);
     task->actor.own.bindings = rota__bindings_ref(server->bindings);
-    task->owner = &server->owner;
-    rota__list_push(&server->clients, &task->siblings);
+    stream->client.owner.child_done = client_done;
+    task->owner = &stream->client.owner;
+    stream->client.task = task;
     return 0;
 }
 
+/* --- Accepting ---------------------------------------------------------- */
+
+/* A handshake that fails is the peer's affair, and no news. */
+static void agreed(struct rota__conn *conn, int error)
+{
+    rota_stream *stream = rota__container_of(conn, rota_stream, conn);
+    rota_server *server = stream->client.server;
+    int err = error < 0 ? error : start_task(stream);
+
+    if (err == 0)
+        return;
+    rota_abort(stream);
+    server->users++;
+    end_client(stream);
+    if (error == 0)
+        rota_call_exception_handler(
+            server->loop, &(rota_exception_context){
+                              .message = "a connection could not be served",
+                              .error = err,
+                          });
+    server->users--;
+    rota__server_release(server);
+}
+
+static int begin(rota_stream *stream, rota_server *server)
+{
+    rota_tls_options tls;
+
+    if (!server->options.tls)
+        return start_task(stream);
+    rota__server_tls_options(server, &tls);
+    return rota__tls_start(&stream->conn, server->options.tls, &tls, NULL,
+                           agreed);
+}
+
 /* The fd is the stream's, or closed. */
-static int open_client(rota_server *server, int fd)
+static int accepted(rota_server *server, int fd)
 {
     rota_stream *stream = rota__stream_new(server->loop);
     int err = -ENOMEM;
@@ -106,12 +129,14 @@ static int open_client(rota_server *server, int fd)
     if (err < 0)
         goto discard;
     rota__socket_no_delay(fd);
-    err = start_client(server, stream);
-    if (err == 0)
-        return 0;
-    rota__conn_destroy(&stream->conn);
-    rota__stream_discard(stream);
-    return err;
+    stream->client.server = server;
+    err = begin(stream, server);
+    if (err < 0)
+        goto release;
+    rota__server_add(server, &stream->client.link);
+    return 0;
+release:
+    rota__conn_release(&stream->conn);
 discard:
     rota__stream_discard(stream);
 close_fd:
@@ -119,151 +144,142 @@ close_fd:
     return err;
 }
 
-/* The handler comes last: it may close the server, or free it. */
-static bool accepted(struct rota__listener *listener, int fd)
+/* One without a task yet has nothing that could be asked politely. */
+static void say(struct rota__link *link, enum rota__farewell how)
 {
-    rota_server *server =
-        rota__container_of(listener, struct port, listener)->server;
-    int err = open_client(server, fd);
+    rota_stream *stream = stream_of(link);
 
-    if (err == 0)
-        return true;
-    rota_call_exception_handler(
-        server->loop, &(rota_exception_context){
-                          .message = "a connection could not be served",
-                          .error = err,
-                      });
-    return false;
+    if (!stream->client.task) {
+        rota_abort(stream);
+        end_client(stream);
+    } else if (how == ROTA__CLOSE) {
+        rota_close(stream);
+    } else if (how == ROTA__ABORT) {
+        rota_abort(stream);
+    } else {
+        rota__task_cancel(stream->client.task);
+    }
 }
 
-/* --- Listening ---------------------------------------------------------- */
-
-static void stop_listening(rota_server *server)
+/* The loop closes, and its tasks with it. */
+static void drop(struct rota__link *link)
 {
-    for (size_t i = 0; i < server->port_count; i++)
-        rota__listener_close(&server->ports[i].listener);
-    server->port_count = 0;
+    rota_stream_free(stream_of(link));
 }
 
-/* With port 0 the first socket's port holds for all. */
-static int listen_on(rota_server *server, rota_address *address)
+static const struct rota__server_ops server_ops = {
+    .accepted = accepted,
+    .say = say,
+    .drop = drop,
+};
+
+/* --- Making ------------------------------------------------------------- */
+
+static int serve(rota_server **out, rota_server *server,
+                 rota_client_connected *client, void *arg,
+                 const rota_server_options *options)
 {
-    struct port *port = &server->ports[server->port_count];
-    rota_address first;
     int err;
 
-    if (rota_address_port(address) == 0 &&
-        rota_server_address(server, 0, &first) == 0)
-        rota__address_set_port(address, rota_address_port(&first));
-    port->server = server;
-    port->listener.accepted = accepted;
-    err = rota__listener_open(&port->listener, server->loop, address, BACKLOG);
-    if (err == 0)
-        server->port_count++;
-    return err;
-}
-
-static bool not_here(int err)
-{
-    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
-}
-
-/* A family that this machine has not is passed over, as asyncio does. */
-static int listen_on_all(rota_server *server,
-                         const struct rota__addresses *addresses)
-{
-    int err = -EADDRNOTAVAIL;
-
-    for (size_t i = 0; i < addresses->count; i++) {
-        err = listen_on(server, &addresses->items[i]);
-        if (err < 0 && !not_here(err))
-            break;
-    }
-    if (not_here(err) && server->port_count > 0)
-        err = 0;
-    if (err < 0)
-        stop_listening(server);
-    return err;
-}
-
-static void loop_closes(struct rota__at_close *at_close)
-{
-    rota_server *server = rota__container_of(at_close, rota_server, at_close);
-
-    rota_server_close(server);
-    while (!rota__list_empty(&server->clients)) {
-        struct rota__link *client = rota__list_pop(&server->clients);
-
-        rota_stream_free(
-            rota__container_of(client, struct rota__task, siblings)->arg);
-    }
-    rota__unpark_all(&server->waiters, -ROTA_ECLOSING);
-    server->users = 0; /* those never run again */
-    release_if_over(server);
-}
-
-static rota_server *make_server(rota_loop *loop, size_t ports,
-                                rota_client_connected *client, void *arg)
-{
-    rota_server *server = rota__zalloc(sizeof *server);
-
-    if (!server)
-        return NULL;
-    server->ports = rota__zalloc(ports * sizeof(*server->ports));
-    if (!server->ports) {
-        rota__free(server);
-        return NULL;
-    }
-    server->loop = loop;
-    server->owner.child_done = client_done;
     server->client = client;
     server->arg = arg;
-    server->bindings = rota__bindings_capture();
-    rota__list_init(&server->clients);
-    rota__list_init(&server->waiters);
-    rota__at_close_add(loop, &server->at_close, loop_closes);
-    return server;
+    if (options && options->name)
+        snprintf(server->name, sizeof server->name, "%s", options->name);
+    err = rota__server_begin(server);
+    if (err == 0)
+        *out = server;
+    return err;
 }
 
-int rota_start_server(rota_server **out, rota_client_connected *client,
-                      void *arg, const char *host, int port)
+/* Adds the addresses of a host; awaits its name. */
+static int add_host(rota_addresses *all, const char *host, int port, int family)
+{
+    rota_addresses more;
+    rota_address *items;
+    int err = rota__resolve(rota__current(), host, port, family, true, &more);
+
+    if (err < 0)
+        return err;
+    items =
+        rota__realloc(all->items, (all->count + more.count) * sizeof(*items));
+    if (items) {
+        memcpy(items + all->count, more.items, more.count * sizeof(*items));
+        all->items = items;
+        all->count += more.count;
+    }
+    rota_addresses_free(&more);
+    return items ? 0 : -ENOMEM;
+}
+
+static int resolve_all(rota_addresses *all, const char *host, int port,
+                       const rota_server_options *options)
+{
+    const char *const *more = options ? options->hosts : NULL;
+    int family = options ? options->family : 0;
+    int err = 0;
+
+    if (host || !more)
+        err = add_host(all, host, port, family);
+    for (; err == 0 && more && *more; more++)
+        err = add_host(all, *more, port, family);
+    return err;
+}
+
+int rota__start_server_at(rota_server **out, rota_loop *loop,
+                          rota_addresses *addresses,
+                          rota_client_connected *client, void *arg,
+                          const rota_server_options *options)
+{
+    rota_server *server;
+    int err = rota__server_new(&server, loop, &server_ops, addresses, options);
+
+    return err < 0 ? err : serve(out, server, client, arg, options);
+}
+
+int rota_start_server_with(rota_server **out, rota_client_connected *client,
+                           void *arg, const char *host, int port,
+                           const rota_server_options *options)
 {
     rota_loop *loop = rota_get_running_loop();
-    struct rota__addresses addresses;
-    rota_server *server;
+    rota_addresses addresses = {0};
     int err = loop ? 0 : -ROTA_ENOLOOP;
 
     if (err == 0 && !client)
         err = -EINVAL;
     if (err == 0)
-        err = rota__resolve(rota__current(), host, port, true, &addresses);
-    if (err < 0)
-        return err;
-    server = make_server(loop, addresses.count, client, arg);
-    err = server ? listen_on_all(server, &addresses) : -ENOMEM;
-    rota__free(addresses.items);
+        err = resolve_all(&addresses, host, port, options);
     if (err == 0)
-        *out = server;
-    else
-        rota_server_free(server);
+        err =
+            rota__start_server_at(out, loop, &addresses, client, arg, options);
+    rota_addresses_free(&addresses);
     return err;
 }
 
-int rota_server_address(const rota_server *server, size_t i, rota_address *out)
+int rota_start_server(rota_server **out, rota_client_connected *client,
+                      void *arg, const char *host, int port)
 {
-    if (i >= server->port_count)
-        return -ENOENT;
-    return rota__socket_local(server->ports[i].listener.watch.fd, out);
+    return rota_start_server_with(out, client, arg, host, port, NULL);
 }
 
-/* --- Closing ------------------------------------------------------------ */
-
-void rota_server_close(rota_server *server)
+int rota_start_unix_server(rota_server **out, rota_client_connected *client,
+                           void *arg, const char *path,
+                           const rota_server_options *options)
 {
-    if (server->closed)
-        return;
-    server->closed = true;
-    stop_listening(server);
+    rota_loop *loop = rota_get_running_loop();
+    rota_server *server = NULL;
+    int err = loop ? 0 : -ROTA_ENOLOOP;
+
+    if (err == 0 && !client)
+        err = -EINVAL;
+    if (err == 0)
+        err = rota__server_new_unix(&server, loop, &server_ops, path, options);
+    return err < 0 ? err : serve(out, server, client, arg, options);
+}
+
+/* --- Waiting ------------------------------------------------------------ */
+
+static void wake(rota_server *server)
+{
     rota__unpark_all(&server->waiters, 0);
 }
 
@@ -272,6 +288,7 @@ static int wait_for_news(rota_server *server, struct rota__task *self)
     struct rota__waiter waiter;
     intptr_t err;
 
+    server->changed = wake;
     server->users++;
     err = rota__park_in(self, &waiter, &server->waiters);
     server->users--;
@@ -283,23 +300,10 @@ int rota_server_wait_closed(rota_server *server)
     struct rota__task *self = rota__current();
     int err = self ? 0 : -ROTA_ENOTASK;
 
-    while (err == 0 && (!server->closed || !rota__list_empty(&server->clients)))
+    while (err == 0 && (!server->closed || server->client_count > 0))
         err = wait_for_news(server, self);
-    release_if_over(server);
+    rota__server_release(server);
     return err;
-}
-
-void rota_server_cancel_clients(rota_server *server)
-{
-    struct rota__link *at = server->clients.next;
-
-    while (at != &server->clients) {
-        struct rota__task *task =
-            rota__container_of(at, struct rota__task, siblings);
-
-        at = at->next;
-        rota__task_cancel(task);
-    }
 }
 
 int rota_serve_forever(rota_server *server)
@@ -308,23 +312,16 @@ int rota_serve_forever(rota_server *server)
     int result = self ? 0 : -ROTA_ENOTASK;
     int err = 0;
 
+    if (result == 0 && !server->closed)
+        result = rota_server_start_serving(server);
     while (result == 0 && !server->closed)
         result = wait_for_news(server, self);
     if (!self)
         return result;
     rota_server_close(server);
     rota_server_cancel_clients(server);
-    while (err == 0 && !rota__list_empty(&server->clients))
+    while (err == 0 && server->client_count > 0)
         err = wait_for_news(server, self);
     rota_server_free(server);
     return result < 0 ? result : err;
-}
-
-void rota_server_free(rota_server *server)
-{
-    if (!server)
-        return;
-    rota_server_close(server);
-    server->freed = true;
-    release_if_over(server);
 }

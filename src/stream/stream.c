@@ -31,9 +31,9 @@ void rota__stream_update_paused(rota_stream *stream)
 {
     size_t queued = rota__buffer_size(&stream->conn.out);
 
-    if (queued > ROTA__HIGH_WATER)
+    if (queued > stream->high)
         stream->paused = true;
-    else if (queued <= ROTA__LOW_WATER)
+    else if (queued <= stream->low)
         stream->paused = false;
 }
 
@@ -98,10 +98,13 @@ rota_stream *rota__stream_new(rota_loop *loop)
         return NULL;
     rota__buffer_init(&stream->in);
     stream->limit = DEFAULT_LIMIT;
+    stream->high = ROTA__HIGH_WATER;
+    stream->low = ROTA__LOW_WATER;
     stream->reader = NULL;
     rota__list_init(&stream->writers);
     rota__list_init(&stream->flow);
     rota__list_init(&stream->closers);
+    stream->client = (struct rota__client){0};
     stream->users = 0;
     stream->writing = false;
     stream->paused = false;
@@ -114,6 +117,28 @@ rota_stream *rota__stream_new(rota_loop *loop)
 void rota__stream_discard(rota_stream *stream)
 {
     release(stream);
+}
+
+int rota_open_fd(rota_stream **out, int fd)
+{
+    rota_loop *loop = rota_get_running_loop();
+    rota_stream *stream;
+    int err;
+
+    if (!loop)
+        return -ROTA_ENOLOOP;
+    stream = rota__stream_new(loop);
+    if (!stream)
+        return -ENOMEM;
+    err = rota__conn_open_fd(&stream->conn, loop, fd, &rota__stream_events);
+    if (err < 0) {
+        rota__stream_discard(stream);
+        return err;
+    }
+    if (!stream->conn.pipe)
+        rota__socket_no_delay(fd);
+    *out = stream;
+    return 0;
 }
 
 /* --- Waiting ------------------------------------------------------------ */
@@ -212,6 +237,11 @@ void rota_stream_free(rota_stream *stream)
 }
 
 /* --- Looking at it ------------------------------------------------------ */
+
+int rota_stream_fileno(const rota_stream *stream)
+{
+    return stream->conn.closed ? -ROTA_ECLOSING : stream->conn.watch.fd;
+}
 
 int rota_stream_peer_address(const rota_stream *stream, rota_address *out)
 {

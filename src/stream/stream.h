@@ -20,20 +20,29 @@
 #include "loop/loop.h"
 #include "task/task.h"
 #include "transport/transport.h"
+#include <rota/dns.h>
 #include <rota/stream.h>
 
-#define ROTA__HIGH_WATER 65536
-#define ROTA__LOW_WATER 16384
+/* What a server needs to know of a stream that it has accepted. */
+struct rota__client {
+    struct rota__link link; /* in server->clients */
+    rota_server *server;
+    struct rota__task *task; /* NULL while the handshake lasts */
+    struct rota__owner owner;
+};
 
 struct rota_stream {
     struct rota__conn conn;
     struct rota__buffer in;
     size_t limit;
+    size_t high;
+    size_t low;
     struct rota__waiter *reader; /* the task that waits for bytes, if any */
     struct rota__link writers;   /* wait for their turn */
     struct rota__link flow;      /* wait for the kernel to take bytes */
     struct rota__link closers;   /* wait for the close */
     struct rota__at_close at_close;
+    struct rota__client client;
     unsigned users;
     bool writing;
     bool paused; /* above the high-water mark and not yet below the low one */
@@ -74,12 +83,20 @@ struct rota__turn {
     bool given;
 };
 
+/* Becomes the one writer, in the order of asking; on an error it has not. */
+int rota__stream_get_turn(rota_stream *stream, struct rota__task *self);
 /* The writer's turn is over; goes on with a close that waited for it. */
 void rota__stream_release_writer(rota_stream *stream);
 void rota__stream_update_paused(rota_stream *stream);
 
 /* Resolves a name, awaiting the pool only if it is not a literal. */
 int rota__resolve(struct rota__task *self, const char *host, int port,
-                  bool passive, struct rota__addresses *out);
+                  int family, bool passive, rota_addresses *out);
+
+/* A server for tasks on these addresses. */
+int rota__start_server_at(rota_server **out, rota_loop *loop,
+                          rota_addresses *addresses,
+                          rota_client_connected *client, void *arg,
+                          const rota_server_options *options);
 
 #endif

@@ -21,7 +21,7 @@ static int check_write(const rota_stream *stream)
 }
 
 /* Becomes the one writer, in the order of asking; on an error it has not. */
-static int get_turn(rota_stream *stream, struct rota__task *self)
+int rota__stream_get_turn(rota_stream *stream, struct rota__task *self)
 {
     struct rota__turn turn = {.given = !stream->writing};
     struct rota__waiter waiter;
@@ -42,40 +42,77 @@ static int get_turn(rota_stream *stream, struct rota__task *self)
     return (int)err;
 }
 
+/* What is still to be sent; `skip` bytes of the first part are. */
 struct rest {
-    const char *data;
+    const struct iovec *parts;
+    int count;
+    size_t skip;
     size_t size;
     bool begun; /* some of it is sent: all of it must be */
 };
 
+static void advance(struct rest *rest, size_t n)
+{
+    rest->begun |= n > 0;
+    rest->size -= n;
+    n += rest->skip;
+    while (rest->count > 0 && n >= rest->parts->iov_len) {
+        n -= rest->parts->iov_len;
+        rest->parts++;
+        rest->count--;
+    }
+    rest->skip = n;
+}
+
 static int send_some(rota_stream *stream, struct rest *rest)
 {
-    intptr_t n = rota__conn_write(&stream->conn, rest->data, rest->size);
+    const struct iovec *first = rest->parts;
+    intptr_t n;
 
+    if (rest->count > 1 && rest->skip == 0)
+        n = rota__conn_writev(&stream->conn, first, rest->count);
+    else
+        n = rota__conn_write(&stream->conn,
+                             (const char *)first->iov_base + rest->skip,
+                             first->iov_len - rest->skip);
     if (n < 0)
         return (int)n;
-    rest->data += n;
-    rest->size -= (size_t)n;
-    rest->begun |= n > 0;
+    advance(rest, (size_t)n);
     return 0;
 }
 
 static int keep_rest(rota_stream *stream, struct rest *rest)
 {
-    int err = rota__conn_queue(&stream->conn, rest->data, rest->size);
+    int err = 0;
 
-    if (err == 0)
-        rest->size = 0;
-    else if (rest->begun)
-        stream->conn.error = err; /* nothing may follow half a message */
+    while (err == 0 && rest->size > 0) {
+        size_t size = rest->parts->iov_len - rest->skip;
+
+        err = rota__conn_queue(&stream->conn,
+                               (const char *)rest->parts->iov_base + rest->skip,
+                               size);
+        if (err == 0)
+            advance(rest, size);
+        else if (rest->begun)
+            rota__conn_fail(&stream->conn, err); /* no half of a message */
+    }
     rota__stream_update_paused(stream);
     return err;
 }
 
-static bool fits(const rota_stream *stream, const struct rest *rest)
+/* What rota_read_borrowed() has lent does not outlive a wait. */
+static bool is_borrowed(const rota_stream *stream, const struct rest *rest)
 {
-    return rota__buffer_size(&stream->conn.out) + rest->size <=
-           ROTA__HIGH_WATER;
+    const char *scratch = stream->conn.loop->scratch;
+    const char *data = rest->parts->iov_base;
+
+    return scratch && data >= scratch && data < scratch + ROTA__SCRATCH;
+}
+
+static bool may_keep(const rota_stream *stream, const struct rest *rest)
+{
+    return rota__buffer_size(&stream->conn.out) + rest->size <= stream->high ||
+           is_borrowed(stream, rest);
 }
 
 static int send_all(rota_stream *stream, struct rota__task *self,
@@ -88,7 +125,10 @@ static int send_all(rota_stream *stream, struct rota__task *self,
         err = send_some(stream, rest);
         if (err < 0 || rest->size == 0)
             return (int)err;
-        if (fits(stream, rest))
+        if (stream->conn.may_write &&
+            stream->conn.out.start == stream->conn.out.end)
+            continue; /* the kernel took a part only, and may take more */
+        if (may_keep(stream, rest))
             return keep_rest(stream, rest);
         err = rota__stream_wait(stream, self, &waiter, &stream->flow);
         if (err < 0)
@@ -102,47 +142,127 @@ static int send_all(rota_stream *stream, struct rota__task *self,
     return (int)err;
 }
 
-static intptr_t write_slowly(rota_stream *stream, struct rota__task *self,
-                             struct rest *rest, size_t size, bool my_turn)
+static intptr_t write_in_turn(rota_stream *stream, struct rota__task *self,
+                              struct rest *rest, bool my_turn)
 {
-    int err = my_turn ? 0 : get_turn(stream, self);
+    size_t size = rest->size;
+    int err = my_turn ? 0 : rota__stream_get_turn(stream, self);
 
     if (err == 0) {
         stream->writing = true;
         err = send_all(stream, self, rest);
         rota__stream_release_writer(stream);
     }
-    rota__stream_leave(stream);
     return err < 0 ? err : (intptr_t)size;
 }
+
+/* --- A borrowed write that must wait for its turn: of a copy ------------- */
+
+struct copy {
+    struct rota__at_close at_close;
+    void *memory;
+};
+
+static void free_copy(struct rota__at_close *at_close)
+{
+    rota__free(rota__container_of(at_close, struct copy, at_close)->memory);
+}
+
+static intptr_t write_copy(rota_stream *stream, struct rota__task *self,
+                           struct rest *rest)
+{
+    rota_loop *loop = self->loop;
+    struct copy copy = {.memory = rota__alloc(rest->size)};
+    struct iovec part = {copy.memory, rest->size};
+    intptr_t n;
+
+    if (!copy.memory)
+        return -ENOMEM;
+    memcpy(copy.memory, rest->parts->iov_base, rest->size);
+    rest->parts = &part;
+    rota__at_close_add(loop, &copy.at_close, free_copy);
+    n = write_in_turn(stream, self, rest, false);
+    rota__at_close_remove(&copy.at_close);
+    rota__free(copy.memory);
+    return n;
+}
+
+static ROTA__SLOW intptr_t write_slowly(rota_stream *stream,
+                                        struct rota__task *self,
+                                        struct rest *rest, size_t taken,
+                                        bool my_turn)
+{
+    intptr_t n;
+
+    if (!my_turn && rest->count == 1 && is_borrowed(stream, rest))
+        n = write_copy(stream, self, rest);
+    else
+        n = write_in_turn(stream, self, rest, my_turn);
+    rota__stream_leave(stream);
+    return n < 0 ? n : n + (intptr_t)taken;
+}
+
+/* --- The calls ---------------------------------------------------------- */
 
 intptr_t rota_write(rota_stream *stream, const void *data, size_t size)
 {
     struct rota__task *self = rota__current();
-    struct rest rest = {data, size, false};
-    int err = rota__stream_check(stream, self);
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    struct rest rest = {&part, 1, 0, size, false};
+    intptr_t n = rota__stream_check(stream, self);
     bool my_turn = !stream->writing && !stream->paused;
 
-    if (rota__likely(err == 0))
-        err = check_write(stream);
-    if (rota__unlikely(err < 0 || size == 0))
-        return err;
+    if (rota__likely(n == 0))
+        n = check_write(stream);
+    if (rota__unlikely(n < 0 || size == 0))
+        return n;
     if (rota__likely(my_turn)) {
-        err = send_some(stream, &rest);
-        if (rota__unlikely(err < 0))
-            return err;
-        if (rota__likely(rest.size == 0))
-            return (intptr_t)size;
+        n = rota__conn_write(&stream->conn, data, size);
+        if (rota__likely(n == (intptr_t)size || n < 0))
+            return n;
+        advance(&rest, (size_t)n);
     }
-    return write_slowly(stream, self, &rest, size, my_turn);
+    return write_slowly(stream, self, &rest, (size_t)n, my_turn);
+}
+
+static intptr_t size_of(const struct iovec *parts, int count)
+{
+    size_t size = 0;
+
+    if (count < 0)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].iov_len > (size_t)INTPTR_MAX - size)
+            return -EINVAL;
+        size += parts[i].iov_len;
+    }
+    return (intptr_t)size;
+}
+
+intptr_t rota_writelines(rota_stream *stream, const struct iovec *parts,
+                         int count)
+{
+    struct rota__task *self = rota__current();
+    intptr_t size = size_of(parts, count);
+    struct rest rest = {parts, count, 0, (size_t)size, false};
+    intptr_t n = rota__stream_check(stream, self);
+    bool my_turn = !stream->writing && !stream->paused;
+
+    if (n == 0)
+        n = size < 0 ? size : check_write(stream);
+    if (n < 0 || size == 0)
+        return n;
+    advance(&rest, 0); /* past empty parts */
+    return write_slowly(stream, self, &rest, 0, my_turn);
 }
 
 int rota_write_nowait(rota_stream *stream, const void *data, size_t size)
 {
-    struct rest rest = {data, size, false};
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    struct rest rest = {&part, 1, 0, size, false};
     int err = check_write(stream);
 
-    if (err < 0)
+    if (err < 0 || size == 0)
         return err;
     if (stream->writing)
         return -EBUSY;
@@ -167,6 +287,19 @@ int rota_drain(rota_stream *stream)
     }
     rota__stream_leave(stream);
     return (int)err;
+}
+
+int rota_stream_set_write_buffer_limits(rota_stream *stream, size_t high,
+                                        size_t low)
+{
+    if (low > high)
+        return -EINVAL;
+    stream->high = high;
+    stream->low = low;
+    rota__stream_update_paused(stream);
+    if (!stream->paused)
+        rota__unpark_all(&stream->flow, 0);
+    return 0;
 }
 
 size_t rota_stream_write_buffer_size(const rota_stream *stream)

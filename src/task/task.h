@@ -164,6 +164,8 @@ bool rota__unpark_first(struct rota__link *queue, intptr_t result);
 void rota__unpark_all(struct rota__link *queue, intptr_t result);
 /* Lets the others run once; 0 or -ECANCELED. */
 int rota__yield(struct rota__task *self);
+/* Until the fd can be read (written), has ended or failed: see rota/sock.h. */
+int rota__wait_for_fd(struct rota__task *self, int fd, bool writing);
 
 int rota__not_a_task(const char *function);
 

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections
+ * The life of a connection: opened, told of events, closed
  */
 #include "transport/transport.h"
 
-static void note_error(struct rota__conn *conn, intptr_t error)
+void rota__conn_fail(struct rota__conn *conn, intptr_t error)
 {
     if (conn->error == 0)
         conn->error = (int)error;
-}
-
-static void drained(struct rota__conn *conn, unsigned events)
-{
-    rota__poller_drained(&conn->loop->poller, &conn->watch, events);
 }
 
 /* In the middle of polling: flags at once, everything else in its turn. */
@@ -36,12 +31,30 @@ static void conn_ready(struct rota__watch *watch, unsigned events)
     }
 }
 
+static void end_filter(struct rota__conn *conn)
+{
+    if (conn->filter)
+        conn->filter->ops->fini(conn);
+}
+
+void rota__conn_release(struct rota__conn *conn)
+{
+    end_filter(conn);
+    rota__unready(&conn->on_writable);
+    rota__poller_remove(&conn->loop->poller, &conn->watch);
+    rota__buffer_fini(&conn->out);
+    conn->closing = true;
+    conn->closed = true;
+}
+
 static void finish(struct rota__conn *conn)
 {
+    end_filter(conn);
     rota__unready(&conn->on_writable);
     rota__poller_forget(&conn->loop->poller, &conn->watch);
     (void)rota__fd_close(conn->watch.fd);
     rota__buffer_fini(&conn->out);
+    conn->closing = true;
     conn->closed = true;
 }
 
@@ -51,48 +64,50 @@ static void close_now(struct rota__conn *conn)
     conn->events->closed(conn);
 }
 
+/* --- Sending what is queued --------------------------------------------- */
+
 static void end_now(struct rota__conn *conn)
 {
     conn->end_after_out = false;
     conn->ended = true;
-    (void)rota__socket_shutdown_write(conn->watch.fd);
+    if (conn->pipe) /* has no direction that could end alone */
+        rota__conn_close(conn);
+    else
+        (void)rota__socket_shutdown_write(conn->watch.fd);
 }
 
 static void flush(struct rota__conn *conn)
 {
     while (conn->error == 0 && conn->may_write &&
            rota__buffer_size(&conn->out) > 0) {
-        size_t size = rota__buffer_size(&conn->out);
-        intptr_t n = rota__socket_send(conn->watch.fd,
-                                       rota__buffer_data(&conn->out), size);
+        intptr_t n = rota__conn_send_raw(conn, rota__buffer_data(&conn->out),
+                                         rota__buffer_size(&conn->out));
 
-        if (n < 0 && n != -EAGAIN) {
-            note_error(conn, n);
-            return;
-        }
         if (n > 0)
             rota__buffer_consume(&conn->out, (size_t)n);
-        if (n < (intptr_t)size) {
-            conn->may_write = false;
-            drained(conn, ROTA__WRITABLE);
-        }
     }
-    if (conn->end_after_out && rota__buffer_size(&conn->out) == 0)
-        end_now(conn);
 }
 
 static void on_writable(struct rota__handle *handle)
 {
     struct rota__conn *conn =
         rota__container_of(handle, struct rota__conn, on_writable);
+    bool empty;
 
     flush(conn);
-    if (conn->flushing &&
-        (conn->error != 0 || rota__buffer_size(&conn->out) == 0))
+    empty = rota__buffer_size(&conn->out) == 0;
+    if (conn->flushing && (conn->error != 0 || empty)) {
         close_now(conn);
-    else
+    } else if (conn->end_after_out && empty && conn->pipe) {
+        end_now(conn);
+    } else {
+        if (conn->end_after_out && empty)
+            end_now(conn);
         conn->events->writable(conn);
+    }
 }
+
+/* --- Opening ------------------------------------------------------------ */
 
 static void init(struct rota__conn *conn, rota_loop *loop,
                  const struct rota__conn_events *events)
@@ -117,81 +132,54 @@ int rota__conn_open(struct rota__conn *conn, rota_loop *loop, int fd,
                             ROTA__READABLE | ROTA__WRITABLE | ROTA__EDGE);
 }
 
-void rota__conn_take_over(struct rota__conn *conn,
+static unsigned directions(const struct rota__fd_kind *kind)
+{
+    unsigned events = ROTA__EDGE;
+
+    if (kind->readable)
+        events |= ROTA__READABLE;
+    if (kind->writable)
+        events |= ROTA__WRITABLE;
+    return events;
+}
+
+int rota__conn_open_fd(struct rota__conn *conn, rota_loop *loop, int fd,
+                       const struct rota__conn_events *events)
+{
+    struct rota__fd_kind kind;
+    int err = rota__fd_kind(fd, &kind);
+
+    if (err == 0)
+        err = rota__fd_set_nonblocking(fd);
+    if (err < 0)
+        return err;
+    init(conn, loop, events);
+    conn->watch.fd = fd;
+    conn->pipe = !kind.socket;
+    conn->pieces = kind.pieces;
+    return rota__poller_add(&loop->poller, &conn->watch, directions(&kind));
+}
+
+void rota__conn_take_over(struct rota__conn *conn, rota_loop *loop,
                           const struct rota__conn_events *events,
-                          struct rota__connect *from)
+                          struct rota__watch *from, unsigned seen)
 {
-    init(conn, from->loop, events);
-    rota__unready(&from->on_event);
-    rota__poller_hand_over(&from->loop->poller, &from->watch, &conn->watch);
-    drained(conn, ROTA__WRITABLE | ROTA__READABLE);
-    conn->hung_up = (from->seen & ROTA__HANGUP) != 0;
-    conn->may_read = (from->seen & (ROTA__READABLE | ROTA__HANGUP)) != 0;
+    init(conn, loop, events);
+    rota__poller_hand_over(&loop->poller, from, &conn->watch);
+    rota__conn_drained(conn, ROTA__WRITABLE | ROTA__READABLE);
+    conn->may_write = true;
+    conn->hung_up = (seen & ROTA__HANGUP) != 0;
+    conn->may_read = (seen & (ROTA__READABLE | ROTA__HANGUP)) != 0;
 }
 
-static intptr_t read_failed(struct rota__conn *conn, intptr_t error)
-{
-    if (error == -EAGAIN) {
-        conn->may_read = false;
-        drained(conn, ROTA__READABLE);
-    } else {
-        note_error(conn, error);
-    }
-    return error;
-}
-
-intptr_t rota__conn_read(struct rota__conn *conn, void *buf, size_t size)
-{
-    intptr_t n;
-
-    if (!conn->may_read)
-        return conn->error ? conn->error : -EAGAIN;
-    if (conn->at_end)
-        return conn->error;
-    n = rota__socket_recv(conn->watch.fd, buf, size);
-    if (rota__unlikely(n < 0))
-        return read_failed(conn, n);
-    if (rota__unlikely(n == 0)) {
-        if (conn->error) /* told once by the kernel: this is no orderly end */
-            return conn->error;
-        conn->at_end = true;
-    } else if ((size_t)n < size && !conn->hung_up) {
-        conn->may_read = false;
-        drained(conn, ROTA__READABLE);
-    }
-    return n;
-}
-
-intptr_t rota__conn_write(struct rota__conn *conn, const void *data,
-                          size_t size)
-{
-    intptr_t n;
-
-    if (rota__unlikely(conn->error))
-        return conn->error;
-    if (!conn->may_write || rota__buffer_size(&conn->out) > 0)
-        return 0;
-    n = rota__socket_send(conn->watch.fd, data, size);
-    if (rota__unlikely(n < 0 && n != -EAGAIN)) {
-        note_error(conn, n);
-        return n;
-    }
-    if (rota__unlikely(n < (intptr_t)size)) {
-        conn->may_write = false;
-        drained(conn, ROTA__WRITABLE);
-    }
-    return n < 0 ? 0 : n;
-}
-
-int rota__conn_queue(struct rota__conn *conn, const void *data, size_t size)
-{
-    return rota__buffer_append(&conn->out, data, size);
-}
+/* --- Closing ------------------------------------------------------------ */
 
 int rota__conn_write_eof(struct rota__conn *conn)
 {
     if (conn->error)
         return conn->error;
+    if (conn->filter)
+        return -EOPNOTSUPP;
     if (conn->ended || conn->end_after_out)
         return 0;
     if (rota__buffer_size(&conn->out) > 0)
@@ -201,7 +189,7 @@ int rota__conn_write_eof(struct rota__conn *conn)
     return 0;
 }
 
-void rota__conn_close(struct rota__conn *conn)
+void rota__conn_close_raw(struct rota__conn *conn)
 {
     if (conn->closed || conn->flushing)
         return;
@@ -211,12 +199,28 @@ void rota__conn_close(struct rota__conn *conn)
         close_now(conn);
 }
 
+void rota__conn_close(struct rota__conn *conn)
+{
+    if (conn->closing)
+        return;
+    conn->closing = true;
+    if (conn->filter && conn->error == 0)
+        conn->filter->ops->close(conn);
+    else
+        rota__conn_close_raw(conn);
+}
+
+void rota__conn_drop(struct rota__conn *conn)
+{
+    if (!conn->closed)
+        close_now(conn);
+}
+
 void rota__conn_abort(struct rota__conn *conn)
 {
-    if (conn->closed)
-        return;
-    (void)rota__socket_reset_on_close(conn->watch.fd);
-    close_now(conn);
+    if (!conn->closed && !conn->pipe)
+        (void)rota__socket_reset_on_close(conn->watch.fd);
+    rota__conn_drop(conn);
 }
 
 void rota__conn_destroy(struct rota__conn *conn)

@@ -23,7 +23,7 @@ static void listener_ready(struct rota__watch *watch, unsigned events)
         rota__ready(listener->loop, &listener->on_readable);
 }
 
-static int listen_again(struct rota__listener *listener)
+static int watch_again(struct rota__listener *listener)
 {
     return rota__poller_add(&listener->loop->poller, &listener->watch,
                             ROTA__READABLE);
@@ -45,7 +45,7 @@ static void retry(struct rota__handle *handle)
     struct rota__listener *listener =
         rota__container_of(timer, struct rota__listener, retry);
 
-    if (listen_again(listener) < 0)
+    if (watch_again(listener) < 0)
         (void)retry_later(listener);
 }
 
@@ -84,38 +84,59 @@ static void accept_all(struct rota__handle *handle)
     }
 }
 
-static int prepare(int fd, const rota_address *address, int backlog)
+static int prepare_inet(int fd, const rota_address *address,
+                        const rota_server_options *options)
 {
-    int err = rota__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    int err = 0;
 
+    if (!options->no_reuse_address)
+        err = rota__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (err == 0 && options->reuse_port)
+        err = rota__socket_reuse_port(fd);
+    if (err == 0 && options->keep_alive)
+        err = rota__socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (err == 0 && address->storage.ss_family == AF_INET6)
         err = rota__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (err == 0)
-        err = rota__socket_bind(fd, address);
-    if (err == 0)
-        err = rota__socket_listen(fd, backlog);
     return err;
 }
 
+static int prepare(int fd, const rota_address *address,
+                   const rota_server_options *options)
+{
+    int err = 0;
+
+    if (address->storage.ss_family != AF_UNIX)
+        err = prepare_inet(fd, address, options);
+    return err < 0 ? err : rota__socket_bind(fd, address);
+}
+
 int rota__listener_open(struct rota__listener *listener, rota_loop *loop,
-                        const rota_address *address, int backlog)
+                        const rota_address *address,
+                        const rota_server_options *options)
 {
     int fd = rota__socket_open(address->storage.ss_family, SOCK_STREAM, 0);
     int err;
 
     if (fd < 0)
         return fd;
-    err = prepare(fd, address, backlog);
+    err = prepare(fd, address, options);
+    if (err < 0) {
+        (void)rota__fd_close(fd);
+        return err;
+    }
     listener->loop = loop;
     listener->watch = (struct rota__watch){.ready = listener_ready, .fd = fd};
     listener->on_readable.run = accept_all;
     rota__list_init(&listener->on_readable.link);
     rota__timer_init(&listener->retry, retry);
-    if (err == 0)
-        err = listen_again(listener);
-    if (err < 0)
-        (void)rota__fd_close(fd);
-    return err;
+    return 0;
+}
+
+int rota__listener_start(struct rota__listener *listener, int backlog)
+{
+    int err = rota__socket_listen(listener->watch.fd, backlog);
+
+    return err < 0 ? err : watch_again(listener);
 }
 
 void rota__listener_close(struct rota__listener *listener)

@@ -2,10 +2,13 @@
 /*
  * Looking names up, on the pool
  *
- * getaddrinfo() cannot be interrupted. A look-up that is abandoned goes on in
- * its thread and then frees itself.
+ * The system's resolver cannot be interrupted. A look-up that is abandoned
+ * goes on in its thread and then frees itself.
  */
 #include "transport/transport.h"
+#include <stdio.h>
+
+/* --- Names to addresses --------------------------------------------------- */
 
 static struct rota__lookup *lookup_of(struct rota__job *job)
 {
@@ -16,8 +19,7 @@ static void look_up(struct rota__job *job)
 {
     struct rota__lookup *self = lookup_of(job);
 
-    self->error = rota__resolve_now(self->host, self->port, self->passive,
-                                    false, &self->addresses);
+    self->error = rota__getaddrinfo(&self->query, &self->addresses);
 }
 
 static void looked_up(struct rota__job *job)
@@ -25,8 +27,7 @@ static void looked_up(struct rota__job *job)
     struct rota__lookup *self = lookup_of(job);
 
     if (self->abandoned || job->dropped) {
-        rota__free(self->addresses.items);
-        self->addresses = (struct rota__addresses){0};
+        rota_addresses_free(&self->addresses);
         self->error = -ECANCELED;
     }
     if (!self->abandoned)
@@ -34,24 +35,35 @@ static void looked_up(struct rota__job *job)
     rota__free(self);
 }
 
-int rota__lookup_start(struct rota__lookup **out, rota_loop *loop,
-                       const char *host, int port, bool passive,
-                       void (*done)(struct rota__lookup *), void *user)
+/* Copies a text to where there is room, which moves on. */
+static const char *keep(char **room, const char *text)
 {
-    size_t host_size = host ? strlen(host) + 1 : 0;
-    struct rota__lookup *self = rota__zalloc(sizeof *self + host_size);
+    size_t size = text ? strlen(text) + 1 : 0;
+    const char *kept = text ? memcpy(*room, text, size) : NULL;
+
+    *room += size;
+    return kept;
+}
+
+int rota__lookup_ask(struct rota__lookup **out, rota_loop *loop,
+                     const struct rota__name_query *query,
+                     void (*done)(struct rota__lookup *), void *user)
+{
+    size_t host = query->host ? strlen(query->host) + 1 : 0;
+    size_t service = query->service ? strlen(query->service) + 1 : 0;
+    struct rota__lookup *self = rota__zalloc(sizeof *self + host + service);
+    char *room = (char *)(self + 1);
     int err;
 
     if (!self)
         return -ENOMEM;
     self->job.work = look_up;
     self->job.done = looked_up;
-    self->port = port;
-    self->passive = passive;
+    self->query = *query;
+    self->query.host = keep(&room, query->host);
+    self->query.service = keep(&room, query->service);
     self->done = done;
     self->user = user;
-    if (host)
-        self->host = memcpy(self + 1, host, host_size);
     err = rota__pool_submit(loop, &self->job);
     if (err < 0) {
         rota__free(self);
@@ -61,7 +73,86 @@ int rota__lookup_start(struct rota__lookup **out, rota_loop *loop,
     return 0;
 }
 
+int rota__lookup_start(struct rota__lookup **out, rota_loop *loop,
+                       const char *host, int port, int family, bool passive,
+                       void (*done)(struct rota__lookup *), void *user)
+{
+    char service[16];
+    struct rota__name_query query = {
+        .host = host,
+        .service = service,
+        .family = family,
+        .flags = rota__port_flags(passive),
+    };
+
+    snprintf(service, sizeof service, "%d", port);
+    return rota__lookup_ask(out, loop, &query, done, user);
+}
+
 void rota__lookup_abandon(struct rota__lookup *self)
+{
+    if (rota__pool_cancel(&self->job))
+        rota__free(self);
+    else
+        self->abandoned = true;
+}
+
+/* --- Addresses to names --------------------------------------------------- */
+
+static struct rota__naming *naming_of(struct rota__job *job)
+{
+    return rota__container_of(job, struct rota__naming, job);
+}
+
+static void name(struct rota__job *job)
+{
+    struct rota__naming *self = naming_of(job);
+
+    self->error = rota__getnameinfo(
+        &self->address, self->host, self->wants_host ? sizeof self->host : 0,
+        self->service, self->wants_service ? sizeof self->service : 0,
+        self->flags);
+}
+
+static void named(struct rota__job *job)
+{
+    struct rota__naming *self = naming_of(job);
+
+    if (job->dropped)
+        self->error = -ECANCELED;
+    if (!self->abandoned)
+        self->done(self);
+    rota__free(self);
+}
+
+int rota__naming_start(struct rota__naming **out, rota_loop *loop,
+                       const rota_address *address, bool host, bool service,
+                       int flags, void (*done)(struct rota__naming *),
+                       void *user)
+{
+    struct rota__naming *self = rota__zalloc(sizeof *self);
+    int err;
+
+    if (!self)
+        return -ENOMEM;
+    self->job.work = name;
+    self->job.done = named;
+    self->address = *address;
+    self->wants_host = host;
+    self->wants_service = service;
+    self->flags = flags;
+    self->done = done;
+    self->user = user;
+    err = rota__pool_submit(loop, &self->job);
+    if (err < 0) {
+        rota__free(self);
+        return err;
+    }
+    *out = self;
+    return 0;
+}
+
+void rota__naming_abandon(struct rota__naming *self)
 {
     if (rota__pool_cancel(&self->job))
         rota__free(self);

@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -233,46 +232,21 @@ func timerChurn(n int) float64 {
 	return nsPerOp(start, n)
 }
 
-// Echo; Go sets TCP_NODELAY by itself.
-
-func handle(connection net.Conn) {
-	defer connection.Close()
-	buffer := make([]byte, 65536)
-	for {
-		got, err := connection.Read(buffer)
-		if err != nil {
-			return
-		}
-		if _, err := connection.Write(buffer[:got]); err != nil {
-			return
-		}
-	}
-}
-
-func echo(port int) {
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	check(err)
-	for {
-		connection, err := listener.Accept()
-		check(err)
-		go handle(connection)
-	}
-}
-
 func main() {
 	runtime.GOMAXPROCS(1)
-	if len(os.Args) < 2 || len(os.Args) > 3 {
-		fmt.Fprintln(os.Stderr, "usage: peer_go WORK [N] | echo PORT")
+	if len(os.Args) < 2 || len(os.Args) > 4 {
+		fmt.Fprintln(os.Stderr, "usage: peer_go WORK [N] | SERVICE AT [WHAT]")
 		os.Exit(2)
 	}
 	name, n := os.Args[1], 0
+	if serve, known := services[name]; known {
+		args := append(os.Args[2:], "", "")
+		serve(args[0], args[1])
+	}
 	if len(os.Args) == 3 {
 		var err error
 		n, err = strconv.Atoi(os.Args[2])
 		check(err)
-	}
-	if name == "echo" {
-		echo(n)
 	}
 	work, known := works[name]
 	if !known {

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plain sockets, for tasks
+ *
+ * Each call asks the system first, and waits only if it must. Between two
+ * waits nothing is remembered of the fd.
+ */
+#include "stream/file.h"
+#include <rota/sock.h>
+
+/* So much of one write, so that other tasks have their turn. */
+#define PIECE ((size_t)1 << 20)
+
+intptr_t rota_sock_recv(int fd, void *buf, size_t size)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_recv", &err);
+    intptr_t n = err;
+
+    while (err == 0 && (n = rota__sock_recv(fd, buf, size)) == -EAGAIN)
+        n = err = rota__wait_for_fd(self, fd, false);
+    return n;
+}
+
+intptr_t rota_sock_recvfrom(int fd, void *buf, size_t size, rota_address *from)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_recvfrom", &err);
+    intptr_t n = err;
+
+    while (err == 0 &&
+           (n = rota__sock_recvfrom(fd, buf, size, from)) == -EAGAIN)
+        n = err = rota__wait_for_fd(self, fd, false);
+    return n;
+}
+
+typedef intptr_t send_function(int fd, const void *data, size_t size);
+
+static intptr_t send_all(struct rota__task *self, int fd, send_function *send,
+                         const char *data, size_t size, size_t *sent)
+{
+    while (*sent < size) {
+        size_t left = size - *sent;
+        size_t piece = left < PIECE ? left : PIECE;
+        intptr_t n = send(fd, data + *sent, piece);
+
+        if (n > 0)
+            *sent += (size_t)n;
+        if (n == -EAGAIN)
+            n = rota__wait_for_fd(self, fd, true);
+        else if ((size_t)n == piece && piece < left)
+            n = rota__yield(self);
+        if (n < 0)
+            return n;
+    }
+    return 0;
+}
+
+intptr_t rota_sock_sendall(int fd, const void *data, size_t size, size_t *sent)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_sendall", &err);
+    size_t all = 0;
+    intptr_t n = err;
+
+    if (self)
+        n = send_all(self, fd, rota__sock_send, data, size, &all);
+    if (sent)
+        *sent = all;
+    return n < 0 ? n : (intptr_t)size;
+}
+
+intptr_t rota_sock_sendto(int fd, const void *data, size_t size,
+                          const rota_address *to)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_sendto", &err);
+    intptr_t n = err;
+
+    while (err == 0 &&
+           (n = rota__sock_sendto(fd, data, size, to)) == -EAGAIN)
+        n = err = rota__wait_for_fd(self, fd, true);
+    return n;
+}
+
+/* One that was cancelled may be asked for again: it goes on. */
+int rota_sock_connect(int fd, const rota_address *address)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_connect", &err);
+
+    if (!self)
+        return err;
+    err = rota__fd_unblock(fd);
+    if (err == 0)
+        err = rota__socket_connect(fd, address);
+    if (err != -EINPROGRESS && err != -EALREADY)
+        return err;
+    err = rota__wait_for_fd(self, fd, true);
+    return err < 0 ? err : rota__socket_error(fd);
+}
+
+int rota_sock_accept(int fd, rota_address *from)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_accept", &err);
+    int peer = err;
+
+    if (err == 0)
+        err = peer = rota__fd_unblock(fd);
+    while (err == 0) {
+        peer = rota__sock_accept(fd, from);
+        if (peer == -EAGAIN)
+            peer = err = rota__wait_for_fd(self, fd, false);
+        else if (peer != -ECONNABORTED) /* gone before we came: the next */
+            break;
+    }
+    return peer;
+}
+
+/* --- Files -------------------------------------------------------------- */
+
+static intptr_t send_by_the_system(struct rota__task *self, int fd,
+                                   struct rota__parcel *parcel)
+{
+    size_t size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
+    intptr_t err = 0;
+
+    while (err == 0 && size > 0) {
+        intptr_t n = rota__sendfile(fd, parcel->file, parcel->offset, size);
+
+        if (n == 0)
+            break;
+        if (n > 0)
+            rota__parcel_advance(parcel, (size_t)n);
+        if (n == -EAGAIN)
+            err = rota__wait_for_fd(self, fd, true);
+        else if (n < 0)
+            err = n;
+        else if ((size_t)n == size)
+            err = rota__yield(self);
+        size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
+    }
+    return err;
+}
+
+/* Reads and sends one; 0 at the end, or an error. */
+static intptr_t send_piece(struct rota__task *self, int fd,
+                           struct rota__parcel *parcel,
+                           struct rota__file_reader *reader)
+{
+    size_t size = rota__parcel_next(parcel, ROTA__FILE_PIECE);
+    size_t sent = 0;
+    const char *data;
+    intptr_t n;
+    intptr_t err;
+
+    if (size == 0)
+        return 0;
+    n = rota__file_reader_read(reader, self, parcel->offset, size, &data);
+    if (n <= 0)
+        return n;
+    err = send_all(self, fd, rota__fd_send, data, (size_t)n, &sent);
+    rota__parcel_advance(parcel, sent);
+    if (err == 0)
+        err = rota__yield(self);
+    return err < 0 ? err : n;
+}
+
+static intptr_t send_in_pieces(struct rota__task *self, int fd,
+                               struct rota__parcel *parcel)
+{
+    struct rota__file_reader *reader;
+    intptr_t n = rota__file_reader_open(&reader, self->loop, parcel->file);
+
+    if (n < 0)
+        return n;
+    do
+        n = send_piece(self, fd, parcel, reader);
+    while (n > 0);
+    rota__file_reader_close(reader);
+    return n;
+}
+
+static intptr_t send_file(struct rota__task *self, int fd,
+                          struct rota__parcel *parcel)
+{
+    intptr_t err = rota__sendfile_prepare(fd);
+
+    if (err < 0)
+        return err;
+    err = send_by_the_system(self, fd, parcel);
+    if (rota__sendfile_cannot(err))
+        err = send_in_pieces(self, fd, parcel);
+    return err;
+}
+
+intptr_t rota_sock_sendfile(int fd, int file, int64_t offset, size_t count,
+                            size_t *sent)
+{
+    int err = 0;
+    struct rota__task *self = rota__waiting_task("rota_sock_sendfile", &err);
+    struct rota__parcel parcel;
+    intptr_t n = rota__parcel_init(&parcel, file, offset, count);
+
+    if (n == 0)
+        n = self ? send_file(self, fd, &parcel) : err;
+    if (sent)
+        *sent = parcel.sent;
+    return n < 0 ? n : (intptr_t)parcel.sent;
+}

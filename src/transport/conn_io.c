@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes in and out of a connection
+ *
+ * The raw calls go to the kernel; the others pass through the filter, if the
+ * connection has one.
+ */
+#include "transport/transport.h"
+
+void rota__conn_drained(struct rota__conn *conn, unsigned events)
+{
+    if (events & ROTA__READABLE)
+        conn->may_read = false;
+    if (events & ROTA__WRITABLE)
+        conn->may_write = false;
+    rota__poller_drained(&conn->loop->poller, &conn->watch, events);
+}
+
+/* --- Reading ------------------------------------------------------------ */
+
+/* EBADF: not this way; no fault of the connection. */
+static intptr_t failed(struct rota__conn *conn, intptr_t error)
+{
+    if (error != -EBADF)
+        rota__conn_fail(conn, error);
+    return error;
+}
+
+static intptr_t read_failed(struct rota__conn *conn, intptr_t error)
+{
+    if (error != -EAGAIN)
+        return failed(conn, error);
+    rota__conn_drained(conn, ROTA__READABLE);
+    return error;
+}
+
+intptr_t rota__conn_recv_raw(struct rota__conn *conn, void *buf, size_t size)
+{
+    intptr_t n;
+
+    if (!conn->may_read)
+        return conn->error ? conn->error : -EAGAIN;
+    if (conn->at_end)
+        return conn->error;
+    n = conn->pipe ? rota__fd_read(conn->watch.fd, buf, size)
+                   : rota__socket_recv(conn->watch.fd, buf, size);
+    if (rota__unlikely(n < 0))
+        return read_failed(conn, n);
+    if (rota__unlikely(n == 0)) {
+        if (conn->error) /* told once by the kernel: this is no orderly end */
+            return conn->error;
+        conn->at_end = true;
+    } else if ((size_t)n < size && !conn->hung_up && !conn->pieces) {
+        rota__conn_drained(conn, ROTA__READABLE);
+    }
+    return n;
+}
+
+intptr_t rota__conn_read(struct rota__conn *conn, void *buf, size_t size)
+{
+    if (rota__unlikely(conn->filter))
+        return conn->filter->ops->read(conn, buf, size);
+    return rota__conn_recv_raw(conn, buf, size);
+}
+
+/* --- Writing ------------------------------------------------------------ */
+
+/* What a send has taken, or the error; `all` was offered. */
+static intptr_t sent(struct rota__conn *conn, intptr_t n, size_t all)
+{
+    if (rota__unlikely(n < 0 && n != -EAGAIN))
+        return failed(conn, n);
+    if (rota__unlikely(n < (intptr_t)all))
+        rota__conn_drained(conn, ROTA__WRITABLE);
+    return n < 0 ? 0 : n;
+}
+
+intptr_t rota__conn_send_raw(struct rota__conn *conn, const void *data,
+                             size_t size)
+{
+    int fd = conn->watch.fd;
+
+    return sent(conn,
+                conn->pipe ? rota__pipe_write(fd, data, size)
+                           : rota__socket_send(fd, data, size),
+                size);
+}
+
+static bool held_back(const struct rota__conn *conn)
+{
+    return !conn->may_write || rota__buffer_size(&conn->out) > 0;
+}
+
+intptr_t rota__conn_write(struct rota__conn *conn, const void *data,
+                          size_t size)
+{
+    if (rota__unlikely(conn->error))
+        return conn->error;
+    if (rota__unlikely(conn->filter))
+        return conn->filter->ops->write(conn, data, size);
+    if (held_back(conn))
+        return 0;
+    return rota__conn_send_raw(conn, data, size);
+}
+
+static size_t total(const struct iovec *parts, int count)
+{
+    size_t size = 0;
+
+    for (int i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
+static intptr_t write_each(struct rota__conn *conn, const struct iovec *parts,
+                           int count)
+{
+    intptr_t all = 0;
+
+    for (int i = 0; i < count; i++) {
+        intptr_t n =
+            rota__conn_write(conn, parts[i].iov_base, parts[i].iov_len);
+
+        if (n < 0)
+            return n;
+        all += n;
+        if ((size_t)n < parts[i].iov_len)
+            break;
+    }
+    return all;
+}
+
+#define PARTS_AT_ONCE 64 /* any system takes as many */
+
+intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
+                           int count)
+{
+    int fd = conn->watch.fd;
+
+    if (rota__unlikely(conn->error))
+        return conn->error;
+    if (conn->filter)
+        return write_each(conn, parts, count);
+    if (held_back(conn))
+        return 0;
+    if (count > PARTS_AT_ONCE)
+        count = PARTS_AT_ONCE;
+    return sent(conn,
+                conn->pipe ? rota__pipe_writev(fd, parts, count)
+                           : rota__socket_sendv(fd, parts, count),
+                total(parts, count));
+}
+
+int rota__conn_keep_raw(struct rota__conn *conn, const void *data, size_t size)
+{
+    return rota__buffer_append(&conn->out, data, size);
+}
+
+int rota__conn_queue(struct rota__conn *conn, const void *data, size_t size)
+{
+    if (conn->filter)
+        return conn->filter->ops->queue(conn, data, size);
+    return rota__conn_keep_raw(conn, data, size);
+}

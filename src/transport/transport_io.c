@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What goes through a transport, and how much
+ *
+ * One read a turn for each transport, so that a busy one starves nobody; its
+ * edge is used up only when the kernel has said that it has no more.
+ */
+#include "transport/callback.h"
+
+/* --- Reading ------------------------------------------------------------ */
+
+static bool wants_data(const rota_transport *transport)
+{
+    return transport->stage == ROTA__OPEN && !transport->reading_paused &&
+           !transport->closing && !transport->eof;
+}
+
+/* A filter may hold data that the kernel knows nothing of. */
+void rota__transport_read_soon(rota_transport *transport)
+{
+    if (wants_data(transport) &&
+        (transport->conn.may_read || transport->conn.filter) &&
+        rota__list_empty(&transport->on_readable.link))
+        rota__ready(transport->loop, &transport->on_readable);
+}
+
+static void end_of_data(rota_transport *transport)
+{
+    const rota_protocol *protocol = transport->protocol;
+    bool stay = false;
+
+    if (protocol->eof_received)
+        stay = protocol->eof_received(transport, transport->arg);
+    if (stay && !transport->conn.filter)
+        transport->eof = true;
+    else
+        rota_transport_close(transport);
+}
+
+/* A pipe that we only write: all that it can tell is that its reader is gone,
+   which is an error if something was still to be sent. */
+static void reader_has_gone(rota_transport *transport)
+{
+    bool lost = rota__buffer_size(&transport->conn.out) > 0;
+
+    rota__transport_fail(transport, lost ? -EPIPE : 0);
+}
+
+/* True if there may be more. */
+static bool received(rota_transport *transport, intptr_t n)
+{
+    if (n > 0)
+        return true;
+    if (n == 0)
+        end_of_data(transport);
+    else if (n == -EBADF)
+        reader_has_gone(transport);
+    else if (n != -EAGAIN)
+        rota__transport_fail(transport, (int)n);
+    return false;
+}
+
+static bool read_into_buffer(rota_transport *transport)
+{
+    const rota_protocol *protocol = transport->protocol;
+    size_t size = ROTA__SCRATCH;
+    void *buf = protocol->get_buffer(transport, &size, transport->arg);
+    intptr_t n = -ENOBUFS;
+
+    if (transport->closing)
+        return false;
+    if (buf && size > 0)
+        n = rota__conn_read(&transport->conn, buf, size);
+    if (!received(transport, n))
+        return false;
+    protocol->buffer_updated(transport, (size_t)n, transport->arg);
+    return true;
+}
+
+static bool read_data(rota_transport *transport)
+{
+    rota_loop *loop = transport->loop;
+    char *scratch = rota__scratch_take(loop);
+    intptr_t n = -ENOMEM;
+    bool more;
+
+    if (scratch)
+        n = rota__conn_read(&transport->conn, scratch, ROTA__SCRATCH);
+    more = received(transport, n);
+    if (more && transport->protocol->data_received)
+        transport->protocol->data_received(transport, scratch, (size_t)n,
+                                           transport->arg);
+    if (scratch)
+        rota__scratch_return(loop, scratch);
+    return more;
+}
+
+void rota__transport_on_readable(struct rota__handle *handle)
+{
+    rota_transport *transport =
+        rota__container_of(handle, rota_transport, on_readable);
+    bool more;
+
+    if (!wants_data(transport))
+        return;
+    rota_transport_ref(transport);
+    rota__transport_enter(transport);
+    if (transport->protocol->get_buffer)
+        more = read_into_buffer(transport);
+    else
+        more = read_data(transport);
+    if (more)
+        rota__transport_read_soon(transport);
+    rota_transport_unref(transport);
+}
+
+int rota_transport_pause_reading(rota_transport *transport)
+{
+    if (transport->closing)
+        return -ROTA_ECLOSING;
+    transport->reading_paused = true;
+    rota__unready(&transport->on_readable);
+    return 0;
+}
+
+int rota_transport_resume_reading(rota_transport *transport)
+{
+    if (transport->closing)
+        return -ROTA_ECLOSING;
+    transport->reading_paused = false;
+    rota__transport_read_soon(transport);
+    return 0;
+}
+
+bool rota_transport_is_reading(const rota_transport *transport)
+{
+    return !transport->reading_paused && !transport->closing;
+}
+
+/* --- Writing ------------------------------------------------------------ */
+
+static int check_write(const rota_transport *transport)
+{
+    if (rota__unlikely(transport->closing))
+        return -ROTA_ECLOSING;
+    if (rota__unlikely(transport->stage != ROTA__OPEN))
+        return transport->stage == ROTA__SECURING ? -EBUSY : -ENOTCONN;
+    if (rota__unlikely(transport->conn.ended || transport->conn.end_after_out))
+        return -EPIPE;
+    return 0;
+}
+
+static void pause_if_full(rota_transport *transport)
+{
+    if (transport->writing_paused ||
+        rota__buffer_size(&transport->conn.out) <= transport->high)
+        return;
+    transport->writing_paused = true;
+    if (transport->protocol->pause_writing)
+        transport->protocol->pause_writing(transport, transport->arg);
+}
+
+/* What a send has left over is kept. */
+static int keep_rest(rota_transport *transport, const struct iovec *parts,
+                     int count, size_t sent)
+{
+    bool begun = sent > 0;
+    int err = 0;
+
+    for (int i = 0; i < count && err == 0; i++) {
+        size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+        sent -= skip;
+        err = rota__conn_queue(&transport->conn,
+                               (const char *)parts[i].iov_base + skip,
+                               parts[i].iov_len - skip);
+        begun |= i > 0;
+    }
+    if (err < 0 && begun)
+        rota__transport_fail(transport, err);
+    else
+        pause_if_full(transport);
+    return err;
+}
+
+int rota_transport_writelines(rota_transport *transport,
+                              const struct iovec *parts, int count)
+{
+    int err = check_write(transport);
+    intptr_t n;
+
+    if (err < 0 || count == 0)
+        return err;
+    if (count < 0 || !parts)
+        return -EINVAL;
+    n = rota__conn_writev(&transport->conn, parts, count);
+    if (n >= 0)
+        return keep_rest(transport, parts, count, (size_t)n);
+    if (transport->conn.error)
+        rota__transport_fail(transport, (int)n);
+    return (int)n;
+}
+
+int rota_transport_write(rota_transport *transport, const void *data,
+                         size_t size)
+{
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    int err = check_write(transport);
+    intptr_t n;
+
+    if (rota__unlikely(err < 0 || size == 0))
+        return err;
+    n = rota__conn_write(&transport->conn, data, size);
+    if (rota__likely(n == (intptr_t)size))
+        return 0;
+    if (n >= 0)
+        return keep_rest(transport, &part, 1, (size_t)n);
+    if (transport->conn.error)
+        rota__transport_fail(transport, (int)n);
+    return (int)n;
+}
+
+int rota_transport_write_eof(rota_transport *transport)
+{
+    int err = check_write(transport);
+
+    if (err == -EPIPE)
+        return 0; /* asked for again */
+    return err < 0 ? err : rota__conn_write_eof(&transport->conn);
+}
+
+bool rota_transport_can_write_eof(const rota_transport *transport)
+{
+    return !transport->conn.filter;
+}
+
+int rota_transport_set_write_buffer_limits(rota_transport *transport,
+                                           size_t high, size_t low)
+{
+    if (low > high)
+        return -EINVAL;
+    transport->high = high;
+    transport->low = low;
+    pause_if_full(transport);
+    return 0;
+}
+
+void rota_transport_get_write_buffer_limits(const rota_transport *transport,
+                                            size_t *high, size_t *low)
+{
+    *high = transport->high;
+    *low = transport->low;
+}
+
+size_t rota_transport_get_write_buffer_size(const rota_transport *transport)
+{
+    return rota__buffer_size(&transport->conn.out);
+}
+
+/* --- Looking at it ------------------------------------------------------ */
+
+void rota_transport_set_protocol(rota_transport *transport,
+                                 const rota_protocol *protocol, void *arg)
+{
+    transport->protocol = protocol;
+    transport->arg = arg;
+}
+
+void *rota_transport_get_protocol_arg(const rota_transport *transport)
+{
+    return transport->arg;
+}
+
+rota_loop *rota_transport_get_loop(const rota_transport *transport)
+{
+    return transport->loop;
+}
+
+int rota_transport_fileno(const rota_transport *transport)
+{
+    if (transport->conn.closed || transport->stage == ROTA__CONNECTING)
+        return -ROTA_ECLOSING;
+    return transport->conn.watch.fd;
+}
+
+int rota_transport_peer_address(const rota_transport *transport,
+                                rota_address *out)
+{
+    int fd = rota_transport_fileno(transport);
+
+    return fd < 0 ? fd : rota__socket_peer(fd, out);
+}
+
+int rota_transport_local_address(const rota_transport *transport,
+                                 rota_address *out)
+{
+    int fd = rota_transport_fileno(transport);
+
+    return fd < 0 ? fd : rota__socket_local(fd, out);
+}
+
+int rota_transport_tls_info(const rota_transport *transport, rota_tls_info *out)
+{
+    return rota__tls_info(&transport->conn, out);
+}
