@@ -13,7 +13,8 @@ python=/usr/bin/python3
 [[ -x $python ]] || python=python3
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdw-dev
-    libssl-dev)
+    libssl-dev
+    libhttp-parser-dev)
 test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
     netcat-openbsd wrk)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev

@@ -211,8 +211,8 @@ class Things:
     @functools.cached_property
     def certificate(self):
         pem = self.path("server.pem")
-        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256"
-        command += " -nodes -days 2 -subj /CN=localhost"
+        command = "openssl req -x509 -nodes -days 2 -subj /CN=localhost"
+        command += " -newkey ec -pkeyopt ec_paramgen_curve:P-256"
         subprocess.run(
             [*command.split(), "-keyout", pem, "-out", pem + ".crt"],
             check=True,

@@ -7,6 +7,7 @@
 
 #include "http.h"
 
-int delay_answer(rota_stream *stream, const struct http_request *request);
+int delay_answer(rota_stream *stream, const struct http_message *request,
+                 void *arg);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The status; with 200 the delay that "/delay/N" or "/delay/N?..." asks for. */
-static int route(const struct http_request *request, double *delay)
+static int route(const struct http_message *request, double *delay)
 {
     static const char prefix[] = "/delay/";
     const char *number = request->target + strlen(prefix);
@@ -19,8 +19,7 @@ static int route(const struct http_request *request, double *delay)
     length = strcspn(number, "?");
     if (length == 0)
         return 404;
-    if (strcmp(request->method, "GET") != 0 &&
-        strcmp(request->method, "HEAD") != 0)
+    if (request->parser.method != HTTP_GET && !http_is_head(request))
         return 405;
     *delay = strtod(number, &end);
     if (strspn(number, "0123456789.") != length || end != number + length ||
@@ -29,21 +28,20 @@ static int route(const struct http_request *request, double *delay)
     return 200;
 }
 
-static void print(FILE *out, const struct http_request *request, double delay)
+static void print(FILE *out, const struct http_message *request, double delay)
 {
-    size_t length = 0;
-    const char *host = http_field(request->fields, "Host", &length);
+    const char *host = http_field(request, "Host");
 
     fprintf(out, "{\"args\": {}, \"delay\": %g, \"headers\": ", delay);
-    http_json_fields(out, request->fields);
+    http_json_fields(out, request);
     fputs(", \"url\": \"http://", out);
-    http_json_text(out, host, length);
-    http_json_text(out, request->target, strlen(request->target));
+    http_json_text(out, host ? host : "");
+    http_json_text(out, request->target);
     fputs("\"}\n", out);
 }
 
 /* The answer's body, to be freed; NULL without memory. */
-static char *make_body(const struct http_request *request, double delay)
+static char *make_body(const struct http_message *request, double delay)
 {
     char *body = NULL;
     size_t size;
@@ -58,13 +56,15 @@ static char *make_body(const struct http_request *request, double delay)
     return NULL;
 }
 
-int delay_answer(rota_stream *stream, const struct http_request *request)
+int delay_answer(rota_stream *stream, const struct http_message *request,
+                 void *arg)
 {
     double delay;
     int status = route(request, &delay);
     char *body;
     int err;
 
+    (void)arg;
     if (status != 200)
         return http_refuse(stream, request, status);
     err = rota_sleep(delay);

@@ -6,24 +6,9 @@
  * as httpbin.org/delay/2 does; 1.5 will do as well, 60 is the most. Port 7000
  * by default, 0 for any free one.
  */
+#include "announce.h"
 #include "delay.h"
-#include <stdlib.h>
 #include <string.h>
-
-static int announce(const rota_server *server)
-{
-    rota_address address;
-    char host[64];
-    int err = rota_server_address(server, 0, &address);
-
-    if (err == 0)
-        err = rota_address_host(&address, host, sizeof host);
-    if (err < 0)
-        return err;
-    printf("listening on %s port %d\n", host, rota_address_port(&address));
-    fflush(stdout);
-    return 0;
-}
 
 struct place {
     const char *host;
@@ -32,8 +17,7 @@ struct place {
 
 static intptr_t client(rota_stream *stream, void *arg)
 {
-    (void)arg;
-    return http_serve(stream, delay_answer);
+    return http_serve(stream, delay_answer, arg);
 }
 
 static intptr_t amain(void *arg)
@@ -46,15 +30,6 @@ static intptr_t amain(void *arg)
     if (err == 0)
         err = announce(server);
     return err < 0 ? err : rota_serve_forever(server);
-}
-
-/* A port, or -1, which nobody can listen on. */
-static int parse_port(const char *text)
-{
-    char *end;
-    long port = strtol(text, &end, 10);
-
-    return *end || port < 0 || port > 65535 ? -1 : (int)port;
 }
 
 int main(int argc, char **argv)

@@ -5,9 +5,7 @@
  * Port 7000 by default, 0 for any free one. A connection that is silent for
  * half a minute is closed.
  */
-#include <rota.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "announce.h"
 
 static int port = 7000;
 static double patience = 30.0;
@@ -29,27 +27,6 @@ static intptr_t client(rota_stream *s, void *arg)
         n = rota_timeout_end(&idle, n);
     } while (n > 0);
     return n == -ETIMEDOUT ? 0 : n; /* the server closes and frees s */
-}
-
-/* A port, or -1, which nobody can listen on. */
-static int parse_port(const char *text)
-{
-    char *end;
-    long number = strtol(text, &end, 10);
-
-    return *end || number < 0 || number > 65535 ? -1 : (int)number;
-}
-
-static int announce(const rota_server *server)
-{
-    rota_address address;
-    int err = rota_server_address(server, 0, &address);
-
-    if (err < 0)
-        return err;
-    printf("listening on 127.0.0.1 port %d\n", rota_address_port(&address));
-    fflush(stdout);
-    return 0;
 }
 
 static intptr_t amain(void *arg)

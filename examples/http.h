@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A little HTTP/1.1, for the delay server and for the client that fetches
+ * A little HTTP/1.1, for servers and for the client that fetches
  *
- * A message begins with its head: a first line, then a field a line
- * ("Name: value"), then an empty line. A head is kept as a string; `fields`
- * is the part of it behind the first line. A line may end with "\n" alone.
+ * The parser is http_parser, Debian's libhttp-parser-dev. What stands here is
+ * the conversation: reading a message whole, one after the other.
  *
  * All that reads or writes awaits and returns the stream's errors, -EBADMSG
  * for what is not HTTP, -ROTA_ELIMIT for a head that is too long, and
@@ -13,60 +12,72 @@
 #ifndef EXAMPLES_HTTP_H
 #define EXAMPLES_HTTP_H
 
+#include <http_parser.h>
 #include <rota.h>
 #include <stdio.h>
 
 enum { HTTP_HEAD_SIZE = 8192 };
 
-/* Reads a head into head[size]; its length, or 0 at the end of the stream. */
-intptr_t http_read_head(rota_stream *stream, char *head, size_t size);
+/* One end of a connection: what has come and is not parsed yet. */
+struct http_reader {
+    rota_stream *stream;
+    const char *at;
+    const char *end;
+    char buf[4096];
+};
 
-/* The part behind the first line, or NULL if a field has no name. */
-const char *http_fields(const char *head);
+/* A request or a response. Its body is read and dropped. */
+struct http_message {
+    struct http_parser parser; /* method, status_code, http_minor... */
+    char text[HTTP_HEAD_SIZE]; /* strings, one behind the other */
+    size_t used;
+    short last; /* what the parser gave last */
+    bool too_long;
+    bool complete;
+    bool keep_alive;
+    const char *target; /* "/path?query"; of a response "" */
+    const char *fields; /* name, value, name, value..., an empty string */
+};
 
-/* The value of a field, not terminated, or NULL. Case does not matter. */
-const char *http_field(const char *fields, const char *name, size_t *length);
+void http_reader_init(struct http_reader *reader, rota_stream *stream);
 
-/* True if the field is there and `word` is one of its list. */
-bool http_field_has(const char *fields, const char *name, const char *word);
+/* Reads a message of this type: 1, or 0 when none is left. */
+int http_read(struct http_reader *reader, struct http_message *message,
+              enum http_parser_type type);
 
-/*
- * Reads the body that the fields announce, and drops it. If they tell no
- * length there is none, or it is all that comes (until_end).
- */
-int http_skip_body(rota_stream *stream, const char *fields, bool until_end);
+/* The value of a field, or NULL. Case does not matter. */
+const char *http_field(const struct http_message *message, const char *name);
 
 /* --- For a server ------------------------------------------------------- */
 
-struct http_request {
-    char head[HTTP_HEAD_SIZE];
-    const char *method;
-    const char *target; /* "/path?query" */
-    const char *fields;
-    bool keep_alive;
-};
+bool http_is_head(const struct http_message *request);
 
-/* 1, or 0 when no request is left. */
-int http_read_request(rota_stream *stream, struct http_request *request);
+/*
+ * The head of an answer into out[size]; its length. `type` is of the body,
+ * and `more` further fields with their ends, or "".
+ */
+int http_print_head(char *out, size_t size, const struct http_message *request,
+                    int status, const char *type, unsigned long long length,
+                    const char *more);
 
 /* Answers with JSON; to HEAD without the body. */
-int http_respond(rota_stream *stream, const struct http_request *request,
+int http_respond(rota_stream *stream, const struct http_message *request,
                  int status, const char *body);
 
 /* The same with the text of the status for a body. */
-int http_refuse(rota_stream *stream, const struct http_request *request,
+int http_refuse(rota_stream *stream, const struct http_message *request,
                 int status);
 
-/* What answers a request. */
+/* What answers a request; less than 0 ends the connection. */
 typedef int http_handler(rota_stream *stream,
-                         const struct http_request *request);
+                         const struct http_message *request, void *arg);
 
 /* Answers requests, one after the other, for as long as there are any. */
-intptr_t http_serve(rota_stream *stream, http_handler *handler);
+intptr_t http_serve(rota_stream *stream, http_handler *handler, void *arg);
 
 /* Print the inside of a JSON string, and fields as a JSON object. */
-void http_json_text(FILE *out, const char *text, size_t length);
-void http_json_fields(FILE *out, const char *fields);
+void http_json_text(FILE *out, const char *text);
+void http_json_fields(FILE *out, const struct http_message *message);
 
 /* --- For a client ------------------------------------------------------- */
 

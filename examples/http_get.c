@@ -28,37 +28,19 @@ static int send_request(rota_stream *stream, const struct url *url)
 }
 
 /* Passes over the likes of "100 Continue". */
-static int read_status(rota_stream *stream, char *head, size_t size)
-{
-    int status = 0;
-
-    while (status < 200) {
-        intptr_t n = http_read_head(stream, head, size);
-
-        if (n <= 0)
-            return n < 0 ? (int)n : -ROTA_EINCOMPLETE;
-        if (sscanf(head, "HTTP/1.%*1d %3d", &status) != 1 || status < 100)
-            return -EBADMSG;
-    }
-    return status;
-}
-
 static int read_response(rota_stream *stream)
 {
-    char head[HTTP_HEAD_SIZE];
-    int status = read_status(stream, head, sizeof head);
-    bool bodyless = status == 204 || status == 304;
-    const char *fields;
-    int err = 0;
+    struct http_reader reader;
+    struct http_message response;
+    int n;
 
-    if (status < 0)
-        return status;
-    fields = http_fields(head);
-    if (!fields)
-        return -EBADMSG;
-    if (!bodyless)
-        err = http_skip_body(stream, fields, true);
-    return err < 0 ? err : status;
+    http_reader_init(&reader, stream);
+    do {
+        n = http_read(&reader, &response, HTTP_RESPONSE);
+        if (n <= 0)
+            return n < 0 ? n : -ROTA_EINCOMPLETE;
+    } while (response.parser.status_code < 200);
+    return (int)response.parser.status_code;
 }
 
 int http_get(const char *text)

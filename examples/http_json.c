@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON: strings, and the fields of a head
+ * JSON: strings, and the fields of a message
  */
 #include "http.h"
 #include <string.h>
 
 /* Bytes that are not ASCII are taken as Latin-1, as HTTP once said. */
-void http_json_text(FILE *out, const char *text, size_t length)
+void http_json_text(FILE *out, const char *text)
 {
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)text[i];
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
 
         if (byte == '"' || byte == '\\')
             fprintf(out, "\\%c", byte);
@@ -20,22 +20,20 @@ void http_json_text(FILE *out, const char *text, size_t length)
     }
 }
 
-void http_json_fields(FILE *out, const char *fields)
+void http_json_fields(FILE *out, const struct http_message *message)
 {
     const char *separator = "";
 
     putc('{', out);
-    for (const char *at = fields; *at != '\r' && *at != '\n';
-         at = strchr(at, '\n') + 1) {
-        size_t name = strcspn(at, ":");
-        const char *value = at + name + 1;
+    for (const char *at = message->fields; *at;) {
+        const char *value = at + strlen(at) + 1;
 
-        value += strspn(value, " \t");
         fprintf(out, "%s\"", separator);
-        http_json_text(out, at, name);
+        http_json_text(out, at);
         fputs("\": \"", out);
-        http_json_text(out, value, strcspn(value, "\r\n"));
+        http_json_text(out, value);
         separator = "\", ";
+        at = value + strlen(value) + 1;
     }
     fputs(*separator ? "\"}" : "}", out);
 }

@@ -3,8 +3,6 @@
  * Responses, as a server writes them
  */
 #include "http.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +13,8 @@ static const char *reason(int status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -26,46 +26,59 @@ static const char *reason(int status)
     }
 }
 
-static void print(FILE *out, const struct http_request *request, int status,
-                  const char *body)
+bool http_is_head(const struct http_message *request)
 {
-    time_t now = time(NULL);
-    char date[40];
-    struct tm utc;
-
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT",
-             gmtime_r(&now, &utc));
-    fprintf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason(status),
-            date);
-    if (status == 405)
-        fputs("Allow: GET, HEAD\r\n", out);
-    fprintf(out,
-            "Content-Type: application/json\r\n"
-            "Content-Length: %zu\r\n"
-            "Connection: %s\r\n\r\n",
-            strlen(body), request->keep_alive ? "keep-alive" : "close");
-    if (strcmp(request->method, "HEAD") != 0)
-        fputs(body, out);
+    return request->parser.method == HTTP_HEAD;
 }
 
-int http_respond(rota_stream *stream, const struct http_request *request,
+/* Made anew each second, as servers do that answer many. */
+static const char *date(void)
+{
+    static _Thread_local char text[40];
+    static _Thread_local time_t made;
+    time_t now = time(NULL);
+    struct tm utc;
+
+    if (now != made)
+        strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT",
+                 gmtime_r(&now, &utc));
+    made = now;
+    return text;
+}
+
+int http_print_head(char *out, size_t size, const struct http_message *request,
+                    int status, const char *type, unsigned long long length,
+                    const char *more)
+{
+    return snprintf(out, size,
+                    "HTTP/1.1 %d %s\r\n"
+                    "Date: %s\r\n"
+                    "%s%s"
+                    "Content-Type: %s\r\n"
+                    "Content-Length: %llu\r\n"
+                    "Connection: %s\r\n\r\n",
+                    status, reason(status), date(),
+                    status == 405 ? "Allow: GET, HEAD\r\n" : "", more, type,
+                    length, request->keep_alive ? "keep-alive" : "close");
+}
+
+int http_respond(rota_stream *stream, const struct http_message *request,
                  int status, const char *body)
 {
-    char *message = NULL;
-    size_t size;
-    FILE *out = open_memstream(&message, &size);
-    intptr_t n = -ENOMEM;
+    char head[512];
+    size_t size = strlen(body);
+    int length = http_print_head(head, sizeof head, request, status,
+                                 "application/json", size, "");
+    struct iovec parts[] = {
+        {head, (size_t)length},
+        {(void *)(uintptr_t)body, size},
+    };
+    intptr_t n = rota_writelines(stream, parts, http_is_head(request) ? 1 : 2);
 
-    if (!out)
-        return -ENOMEM;
-    print(out, request, status, body);
-    if (fclose(out) == 0)
-        n = rota_write(stream, message, size);
-    free(message);
     return n < 0 ? (int)n : 0;
 }
 
-int http_refuse(rota_stream *stream, const struct http_request *request,
+int http_refuse(rota_stream *stream, const struct http_message *request,
                 int status)
 {
     char body[128];

@@ -9,20 +9,20 @@ enum { PATIENCE = 30 }; /* seconds for a request to come */
 /* Who still sends must be able to read the answer: a close would reset. */
 static intptr_t linger(rota_stream *stream)
 {
-    char rest[4096];
+    const void *rest;
     rota_timeout limit;
     intptr_t n = rota_write_eof(stream);
 
     if (n == 0)
         n = rota_timeout_begin(&limit, 2);
     if (n < 0)
-        return n;
-    while ((n = rota_read(stream, rest, sizeof rest)) > 0)
+        return n == -EOPNOTSUPP ? 0 : n; /* TLS says good-bye by itself */
+    while ((n = rota_read_borrowed(stream, &rest)) > 0)
         continue;
     return rota_timeout_end(&limit, n);
 }
 
-static intptr_t refuse(rota_stream *stream, struct http_request *request,
+static intptr_t refuse(rota_stream *stream, struct http_message *request,
                        int status)
 {
     intptr_t err;
@@ -32,23 +32,35 @@ static intptr_t refuse(rota_stream *stream, struct http_request *request,
     return err < 0 ? err : linger(stream);
 }
 
-static intptr_t read_request(rota_stream *stream, struct http_request *request)
+/* 1, 0 when no request is left, or why it is none. */
+static intptr_t read_request(struct http_reader *reader,
+                             struct http_message *request)
 {
+    const struct http_parser *parser = &request->parser;
     rota_timeout idle;
-    int err = rota_timeout_begin(&idle, PATIENCE);
+    intptr_t n = rota_timeout_begin(&idle, PATIENCE);
 
-    if (err < 0)
-        return err;
-    return rota_timeout_end(&idle, http_read_request(stream, request));
+    if (n < 0)
+        return n;
+    n = rota_timeout_end(&idle, http_read(reader, request, HTTP_REQUEST));
+    if (n <= 0)
+        return n;
+    if (parser->http_major != 1 || request->target[0] != '/')
+        return -EBADMSG;
+    if (parser->http_minor > 0 && !http_field(request, "Host"))
+        return -EBADMSG;
+    return 1;
 }
 
-intptr_t http_serve(rota_stream *stream, http_handler *handler)
+intptr_t http_serve(rota_stream *stream, http_handler *handler, void *arg)
 {
-    struct http_request request;
+    struct http_reader reader;
+    struct http_message request;
     intptr_t n;
 
-    while ((n = read_request(stream, &request)) > 0) {
-        n = handler(stream, &request);
+    http_reader_init(&reader, stream);
+    while ((n = read_request(&reader, &request)) > 0) {
+        n = handler(stream, &request, arg);
         if (n < 0 || !request.keep_alive)
             break;
     }

@@ -15,7 +15,26 @@
 
 #define LARGEST 65507 /* over IPv4 */
 
-static char big[LARGEST + 1] __attribute__((unused));
+static char big[LARGEST + 1] ROTA__UNUSED;
+
+static inline rota_loop *new_virtual_loop(void)
+{
+    const rota_loop_options options = {.virtual_clock = true};
+    rota_loop *loop;
+
+    assert_int_equal(rota_new_event_loop(&loop, &options), 0);
+    return loop;
+}
+
+/* A main task that must return 0, in twenty orders. */
+static inline void shuffled(rota_task_function *function)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const rota_loop_options options = {.seed = seed, .virtual_clock = true};
+
+        assert_int_equal(rota_run_with(&options, function, NULL), 0);
+    }
+}
 
 /* In virtual time the loop asks the kernel before it jumps to the timer. */
 static inline void settle(void)
@@ -266,6 +285,57 @@ static inline void close_end(struct end *end)
 {
     rota_datagram_transport_close(end->transport);
     await_that(end->lost);
+}
+
+/* --- A task's endpoint and a bare end ------------------------------------ */
+
+struct link {
+    rota_datagram *datagram;
+    rota_address local;
+    rota_address peer;
+    int fd;
+};
+
+static inline void link_open(struct link *link, bool connected)
+{
+    rota_address any = local_v4(0);
+    rota_datagram_options options = {.local = &any};
+
+    link->fd = bare_udp(&link->peer);
+    if (connected)
+        options.remote = &link->peer;
+    assert_int_equal(rota_datagram_open(&link->datagram, &options), 0);
+    assert_int_equal(rota_datagram_local_address(link->datagram, &link->local),
+                     0);
+}
+
+static inline void link_close(struct link *link)
+{
+    rota_datagram_free(link->datagram);
+    close(link->fd);
+}
+
+static inline void tell(struct link *link, const char *text)
+{
+    bare_tell_text(link->fd, &link->local, text);
+}
+
+/* Receives, and notes it. */
+static inline intptr_t hear(rota_datagram *datagram)
+{
+    char buf[100];
+    intptr_t n = rota_datagram_recv(datagram, buf, sizeof buf, NULL, NULL);
+
+    if (n < 0)
+        note("%s", rota_errname(n));
+    else
+        note("<%.*s>", (int)n, buf);
+    return n;
+}
+
+static inline intptr_t hear_in_task(void *datagram)
+{
+    return hear(datagram);
 }
 
 #endif

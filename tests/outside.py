@@ -23,6 +23,7 @@ SLOWNESS = float(os.environ.get('ROTA_TEST_SLOWNESS') or 1)
 PATIENCE = 60 * SLOWNESS
 OPTIONS = (BUILD / 'build.ninja').read_text()
 SANITIZERS = re.findall(r'-fsanitize=[\w,]+', OPTIONS)[:1]
+TLS = ['-lssl', '-lcrypto'] if 'transport_tls.c.o' in OPTIONS else []
 
 # A virtual clock would end every sleep at once.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
@@ -92,8 +93,8 @@ def built(name, kind='static'):
     program = folder / f'{name}-{kind}'
     run = subprocess.run(
         [*compiler, '-g', '-O2', *SANITIZERS, f'-I{SOURCE / "include"}',
-         f'-I{SOURCE / "src"}', f'{name}.c', *libraries[kind], '-lpthread',
-         '-lm', '-ldl', '-o', program],
+         f'-I{SOURCE / "src"}', f'{name}.c', *libraries[kind], *TLS,
+         '-lpthread', '-lm', '-ldl', '-o', program],
         cwd=PROGRAMS, capture_output=True, text=True)
     if kind == 'stripped' and run.returncode != 0:
         raise Skip(f'it cannot be linked statically: {run.stderr[-200:]}')

@@ -15,17 +15,19 @@
 #define TESTS_PROXIED_H
 
 #include "fault_proxy.h"
-#include "sockets.h"
+#include "tls_pairs.h"
 
 #define TICK 0.01
 #define LONG 10000.0 /* what must not pass */
+#define MIB 1048576
 
 struct end;
 struct meeting;
 
 struct kind {
-    const char *name;
-    bool resets; /* its system has resets: not Unix sockets */
+    bool resets; /* Unix sockets have no resets */
+    void (*begin)(void);
+    void (*end)(void);
     int (*serve)(rota_server **server, rota_client_connected *client,
                  void *arg);
     int (*open)(rota_stream **stream, const rota_address *address);
@@ -40,7 +42,6 @@ struct meeting {
     size_t bytes; /* the two may use it as they like */
     intptr_t client_result;
     intptr_t server_result;
-    int served;
     double began;
     double took; /* by the client */
     struct fault_proxy *proxy;
@@ -48,6 +49,27 @@ struct meeting {
 };
 
 /* --- Kinds -------------------------------------------------------------- */
+
+static rota_tls_context *tls_of_clients;
+static rota_tls_context *tls_of_servers;
+
+static inline void no_papers(void)
+{
+}
+
+static inline void tls_begin(void)
+{
+    make_papers();
+    tls_of_clients = plain_client();
+    tls_of_servers = server_with("server");
+}
+
+static inline void tls_end(void)
+{
+    rota_tls_context_free(tls_of_clients);
+    rota_tls_context_free(tls_of_servers);
+    papers_end();
+}
 
 static inline int serve_tcp(rota_server **server, rota_client_connected *client,
                             void *arg)
@@ -61,18 +83,71 @@ static inline int open_tcp(rota_stream **stream, const rota_address *address)
                                 rota_address_port(address));
 }
 
-static const struct kind tcp = {"tcp", true, serve_tcp, open_tcp};
+static inline const char *unix_name(void)
+{
+    static char name[64];
+
+    snprintf(name, sizeof name, "@rota-proxied-%ld", (long)getpid());
+    return name;
+}
+
+static inline int serve_unix(rota_server **server,
+                             rota_client_connected *client, void *arg)
+{
+    return rota_start_unix_server(server, client, arg, unix_name(), NULL);
+}
+
+static inline int open_unix(rota_stream **stream, const rota_address *address)
+{
+    char name[128];
+
+    assert_int_equal(rota_address_path(address, name, sizeof name), 0);
+    return rota_open_unix_connection(stream, name, NULL);
+}
+
+static inline int serve_tls(rota_server **server, rota_client_connected *client,
+                            void *arg)
+{
+    const rota_server_options options = {.tls = tls_of_servers,
+                                         .handshake_timeout = LONG,
+                                         .shutdown_timeout = LONG};
+
+    return rota_start_server_with(server, client, arg, "127.0.0.1", 0,
+                                  &options);
+}
+
+static inline int open_tls(rota_stream **stream, const rota_address *address)
+{
+    const rota_connect_options options = {
+        .tls = tls_of_clients,
+        .tls_options = {.handshake_timeout = LONG, .shutdown_timeout = LONG}};
+
+    return rota_open_connection_with(stream, "127.0.0.1",
+                                     rota_address_port(address), &options);
+}
+
+static const struct kind tcp = {true, no_papers, no_papers, serve_tcp,
+                                open_tcp};
+static const struct kind a_unix_socket = {false, no_papers, no_papers,
+                                          serve_unix, open_unix};
+static const struct kind tls = {true, tls_begin, tls_end, serve_tls, open_tls};
 
 static const struct kind *kind_now = &tcp;
 
-/* A test of each kind of connection. */
-#define OVER_EACH(test)                                                        \
-    static void test##_over_tcp(void)                                          \
+/* A test of a kind of connection; of each socket; of each kind. */
+#define OVER(test, kind)                                                       \
+    static void test##_over_##kind(void)                                       \
     {                                                                          \
-        kind_now = &tcp;                                                       \
+        kind_now = &kind;                                                      \
+        kind_now->begin();                                                     \
         test();                                                                \
+        kind_now->end();                                                       \
     }
-#define TESTS(test) TEST(test##_over_tcp)
+#define OVER_SOCKETS(test) OVER(test, tcp) OVER(test, a_unix_socket)
+#define OVER_EACH(test) OVER_SOCKETS(test) OVER(test, tls)
+#define TESTS_OVER_SOCKETS(test)                                               \
+    TEST(test##_over_tcp), TEST(test##_over_a_unix_socket)
+#define TESTS_OVER_EACH(test) TESTS_OVER_SOCKETS(test), TEST(test##_over_tls)
 
 /* --- Meeting ------------------------------------------------------------ */
 
@@ -102,7 +177,6 @@ static inline intptr_t run_server_end(rota_stream *stream, void *arg)
 {
     struct meeting *meeting = arg;
 
-    meeting->served++;
     meeting_narrow(meeting, stream);
     meeting->server_result = meeting->server(stream, meeting);
     return 0;
@@ -117,7 +191,6 @@ static inline void meeting_begin(struct meeting *meeting, rota_task *task)
     assert_int_equal(rota_server_address(meeting->listener, 0, &address), 0);
     meeting->proxy = fault_proxy_open(&address, &meeting->plan);
     *task = start(run_proxy, meeting);
-    meeting->served = 0;
     meeting->began = now();
 }
 
@@ -138,7 +211,6 @@ static inline void meeting_connect(struct meeting *meeting)
 {
     rota_address address;
     rota_stream *stream = NULL;
-    int served = meeting->served;
 
     fault_proxy_address(meeting->proxy, &address);
     meeting->client_result = kind_now->open(&stream, &address);
@@ -148,8 +220,9 @@ static inline void meeting_connect(struct meeting *meeting)
         meeting->client_result = meeting->client(stream, meeting);
     meeting->took = now() - meeting->began;
     rota_stream_free(stream);
-    while (meeting->served == served)
+    do
         assert_int_equal(rota_sleep(TICK), 0);
+    while (rota_server_client_count(meeting->listener) > 0);
 }
 
 static inline intptr_t meet_in_a_task(void *arg)

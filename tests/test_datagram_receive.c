@@ -178,7 +178,7 @@ static intptr_t receive_many(void *arg)
     (void)arg;
     rota_get_running_loop()->keep_order = true;
     for (int i = 0; i < MANY; i++) {
-        char text[8] = "";
+        char text[16] = "";
 
         snprintf(text, sizeof text, "%d", i);
         bare_tell(fd, &local, text, sizeof text);

@@ -131,13 +131,19 @@ def compiler():
         word for word in words if word.startswith('-fsanitize')]
 
 
+def tls():
+    """What a library with TLS is linked with besides."""
+    has = 'transport_tls.c.o' in (BUILD / 'build.ninja').read_text()
+    return ['-lssl', '-lcrypto'] if has else []
+
+
 def compile_program(block, folder):
     source = folder / 'program.c'
     source.write_text(block.text)
     command = [
         *compiler(), '-std=c11', '-g', '-Wall', '-Wextra', '-Werror',
         f'-I{SOURCE}/include', source, BUILD / 'librota.a',
-        '-lm', '-lpthread', '-ldl', '-o', folder / 'program']
+        *tls(), '-lm', '-lpthread', '-ldl', '-o', folder / 'program']
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False)

@@ -253,7 +253,6 @@ def what_is_not_http_is_refused():
                      b'GET /delay/0 HTTP/1.1\r\n\r\n',
                      b'GET /delay/0 HTTP/1.1\r\nHost x\r\n\r\n',
                      b'GET /delay/0 HTTP/1.1\r\n: x\r\n\r\n',
-                     b'GET /delay/0 HTTP/1.1\r\nHost: x\r\n y\r\n\r\n',
                      b'GET /delay/0 HTTP/1.1\r\nHost: x\0y\r\n\r\n',
                      b'GET /delay/0 HTTP/1.1\r\nHost: x\r\n'
                      b'Content-Length: many\r\n\r\n',
@@ -273,7 +272,7 @@ def a_head_that_is_too_long_is_refused_and_the_answer_arrives():
     with serving('delay_server 0') as port:
         begin = b'GET /delay/0 HTTP/1.1\r\nHost: x\r\n'
         for rest in (b'X: ' + b'a' * 100000 + b'\r\n\r\n',
-                     b'X: a\r\n' * 2000 + b'\r\n',
+                     b'X: a\r\n' * 3000 + b'\r\n',
                      b'X: ' + b'a' * 9000):
             equal(statuses(say(port, begin + rest)), [431])
         equal(statuses(say(port, b'GET /' + b'a' * 9000)), [431])

@@ -91,11 +91,13 @@ def build(folder):
         raise Skip('there is no static library in the build')
     if '-DROTA_USE_UCONTEXT' in options:
         raise Skip('the C library lays out the first frame')
+    tls = ['-lssl', '-lcrypto'] if 'transport_tls.c.o' in options else []
     source, program = Path(folder) / 'deep.c', Path(folder) / 'deep'
     source.write_text(PROGRAM)
     subprocess.run([*compiler, '-g', '-O1', '-fno-optimize-sibling-calls',
                     *sanitizers(options), f'-I{SOURCE / "include"}', source,
-                    library, '-lpthread', '-lm', '-ldl', '-o', program],
+                    library, *tls, '-lpthread', '-lm', '-ldl', '-o',
+                    program],
                    check=True)
     return program
 

@@ -84,7 +84,7 @@ def cable():
 
 @contextlib.contextmanager
 def server(namespace):
-    process = namespace.start(outside.built('link'), 'serve')
+    process = namespace.start(outside.built('link', 'shared'), 'serve')
     assert process.stdout.readline() == 'ready\n', 'it does not serve'
     try:
         yield
@@ -104,7 +104,7 @@ def line(process):
 def interrupted(end, name):
     """A talk whose cable is taken down and up again in the middle."""
     with cable() as ends, server(ends[1]):
-        talk = ends[0].start(outside.built('link'), 'talk', FAR,
+        talk = ends[0].start(outside.built('link', 'shared'), 'talk', FAR,
                              str(MEGABYTES))
         try:
             outside.same(line(talk), 'moving')
@@ -134,7 +134,7 @@ def their_link_goes_down_and_up_and_no_byte_is_lost():
 
 
 def tried(namespace, *words):
-    run = namespace.run(outside.built('link'), 'try', *words,
+    run = namespace.run(outside.built('link', 'shared'), 'try', *words,
                         env=outside.ENVIRONMENT, timeout=outside.PATIENCE)
     return run.stdout.strip()
 

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "wires.h"
 
+#include <stdlib.h>
+
 enum { BYTES = 3000, SEEDS = 300 };
 
 static void in_simulation(rota_task_function *function, void *arg)

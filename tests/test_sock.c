@@ -545,35 +545,53 @@ static void connect_meets_accept(void)
     run(connect_and_accept);
 }
 
+struct connecting {
+    int fd;
+    rota_address address;
+};
+
+static intptr_t connect_it(void *arg)
+{
+    struct connecting *self = arg;
+
+    return rota_sock_connect(self->fd, &self->address);
+}
+
 static intptr_t connect_by_unix(void *arg)
 {
-    rota_address address = abstract_name("connect");
+    struct connecting more = {.address = abstract_name("connect")};
     struct accepting self;
     char text[ROTA_ADDRESS_TEXT];
     int client = socket(AF_UNIX, SOCK_STREAM, 0);
-    int more = socket(AF_UNIX, SOCK_STREAM, 0);
-    int peer;
+    rota_task task;
+    int peers[2];
 
     (void)arg;
-    assert_int_equal(rota_sock_connect(client, &address), -ECONNREFUSED);
-    self.fd = bare_bind(SOCK_STREAM, &address);
+    more.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(rota_sock_connect(client, &more.address), -ECONNREFUSED);
+    self.fd = bare_bind(SOCK_STREAM, &more.address);
     assert_int_equal(listen(self.fd, 0), 0);
-    assert_int_equal(rota_sock_connect(client, &address), 0);
-    assert_int_equal(rota_sock_connect(more, &address), -EAGAIN);
-    peer = rota_sock_accept(self.fd, &self.from);
-    assert_true(peer >= 0);
+    assert_int_equal(rota_sock_connect(client, &more.address), 0);
+    task = start(connect_it, &more);
+    assert_int_equal(rota_sleep(1), 0);
+    assert_false(rota_task_done(task)); /* there is no room */
+    for (int i = 0; i < 2; i++)
+        peers[i] = rota_sock_accept(self.fd, &self.from);
+    assert_int_equal(rota_await(task), 0);
     assert_int_equal(rota_address_path(&self.from, text, sizeof text), 0);
     assert_string_equal(text, ""); /* it has no name */
-    close(peer);
-    close(more);
+    bare_say(more.fd, "x");
+    assert_string_equal(bare_hear(peers[1]), "x");
+    close_pair(peers);
+    close(more.fd);
     close(client);
     close(self.fd);
     return 0;
 }
 
-static void unix_sockets_connect_at_once_or_not(void)
+static void a_unix_socket_waits_for_room_in_the_backlog(void)
 {
-    run(connect_by_unix);
+    scenario(connect_by_unix);
 }
 
 static intptr_t connect_to_nobody(void *arg)
@@ -590,18 +608,6 @@ static intptr_t connect_to_nobody(void *arg)
 static void a_refused_connect_is_an_error(void)
 {
     run(connect_to_nobody);
-}
-
-struct connecting {
-    int fd;
-    rota_address address;
-};
-
-static intptr_t connect_it(void *arg)
-{
-    struct connecting *self = arg;
-
-    return rota_sock_connect(self->fd, &self->address);
 }
 
 static intptr_t cancel_a_connect(void *arg)
@@ -758,7 +764,7 @@ HARNESS_MAIN(TEST(bytes_and_the_end_are_received), TEST(a_reset_is_an_error),
              TEST_TIMEOUT(both_directions_of_a_socket_are_busy_at_once, 60),
              TEST(datagrams_go_there_and_back), TEST(a_datagram_waits_for_room),
              TEST(connect_meets_accept),
-             TEST(unix_sockets_connect_at_once_or_not),
+             TEST(a_unix_socket_waits_for_room_in_the_backlog),
              TEST(a_refused_connect_is_an_error),
              TEST(a_connect_can_be_cancelled),
              TEST(a_cancelled_accept_has_lost_no_connection),

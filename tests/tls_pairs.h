@@ -116,6 +116,20 @@ static inline intptr_t shake_hands(void *arg)
 }
 
 /* Two streams in the clear; the contexts are the pair's from now on. */
+static inline void tls_pair_take(struct tls_pair *pair,
+                                 rota_tls_context *client,
+                                 rota_tls_context *server, const int fds[2])
+{
+    *pair = (struct tls_pair){
+        .client = {.context = client, .options.server_name = "localhost"},
+        .server = {.context = server, .options.server_side = true},
+    };
+    pair->client.options.why = pair->client.why;
+    pair->server.options.why = pair->server.why;
+    assert_int_equal(rota_open_fd(&pair->client.stream, fds[0]), 0);
+    assert_int_equal(rota_open_fd(&pair->server.stream, fds[1]), 0);
+}
+
 static inline void tls_pair_connect(struct tls_pair *pair,
                                     rota_tls_context *client,
                                     rota_tls_context *server, int room)
@@ -125,16 +139,9 @@ static inline void tls_pair_connect(struct tls_pair *pair,
     int fds[2] = {bare_connect(port), accept(listener, NULL, NULL)};
 
     close(listener);
-    *pair = (struct tls_pair){
-        .client = {.context = client, .options.server_name = "localhost"},
-        .server = {.context = server, .options.server_side = true},
-    };
-    pair->client.options.why = pair->client.why;
-    pair->server.options.why = pair->server.why;
     for (int i = 0; room && i < 2; i++)
         set_option(fds[i], SO_SNDBUF, room);
-    assert_int_equal(rota_open_fd(&pair->client.stream, fds[0]), 0);
-    assert_int_equal(rota_open_fd(&pair->server.stream, fds[1]), 0);
+    tls_pair_take(pair, client, server, fds);
 }
 
 static inline void tls_pair_shake(struct tls_pair *pair)

@@ -256,7 +256,8 @@ def main():
     if with_uvloop:
         args = args[1:]
     if len(args) not in (1, 2, 3):
-        sys.exit(f"usage: {sys.argv[0]} [--uvloop] WORK [N] | SERVICE AT [WHAT]")
+        words = "[--uvloop] WORK [N] | SERVICE AT [WHAT]"
+        sys.exit(f"usage: {sys.argv[0]} {words}")
     name = args[0]
     loop = new_loop(with_uvloop)
     if with_uvloop:

@@ -2,9 +2,9 @@
 /*
  * The peer libuv: files by HTTP, with Node's former parser
  *
- * GET with keep-alive. A file is opened, read and closed by libuv's synchronous
- * calls, which for small files that are cached are its quickest, and sent with
- * its head by one write.
+ * GET with keep-alive. A file of up to 64 KiB is opened, looked at, read and
+ * closed by libuv's synchronous calls, which for small files that are cached
+ * are its quickest, and sent with its head by one write.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "libuv_net.h"
@@ -69,12 +70,38 @@ static void send_answer(struct client *client, const char *bytes, size_t size)
     uv_write(&rest->write, stream, &buf, 1, on_written);
 }
 
-/* The file's size, its bytes into buf[LARGEST]; or negative. */
-static ssize_t read_file(struct client *client, char *buf)
+/* The size of a file that can be sent, or negative. */
+static ssize_t size_of(uv_loop_t *loop, uv_file file)
+{
+    uv_fs_t call;
+    ssize_t size = uv_fs_fstat(loop, &call, file, NULL);
+
+    if (size == 0)
+        size = (ssize_t)call.statbuf.st_size;
+    if (size > LARGEST || !S_ISREG(call.statbuf.st_mode))
+        size = UV_EFBIG;
+    uv_fs_req_cleanup(&call);
+    return size;
+}
+
+static ssize_t read_file(uv_loop_t *loop, uv_file file, char *buf)
+{
+    ssize_t size = size_of(loop, file);
+    uv_buf_t into = uv_buf_init(buf, size < 0 ? 0 : (unsigned)size);
+    uv_fs_t call;
+
+    if (size < 0)
+        return size;
+    size = uv_fs_read(loop, &call, file, &into, 1, 0, NULL);
+    uv_fs_req_cleanup(&call);
+    return size;
+}
+
+/* The size of the client's file, its bytes into buf[LARGEST]; or negative. */
+static ssize_t load_file(struct client *client, char *buf)
 {
     uv_loop_t *loop = client->tcp.loop;
     char path[2048];
-    uv_buf_t into = uv_buf_init(buf, LARGEST);
     uv_fs_t call;
     uv_file file;
     ssize_t got;
@@ -87,8 +114,7 @@ static ssize_t read_file(struct client *client, char *buf)
     uv_fs_req_cleanup(&call);
     if (file < 0)
         return file;
-    got = uv_fs_read(loop, &call, file, &into, 1, 0, NULL);
-    uv_fs_req_cleanup(&call);
+    got = read_file(loop, file, buf);
     uv_fs_close(loop, &call, file, NULL);
     uv_fs_req_cleanup(&call);
     return got;
@@ -105,19 +131,34 @@ static int on_url(http_parser *parser, const char *at, size_t length)
     return 0;
 }
 
+/* The time of day as HTTP writes it, made anew each second. */
+static const char *date(void)
+{
+    static char text[64];
+    static time_t made;
+    time_t now = time(NULL);
+
+    if (now != made) {
+        strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
+        made = now;
+    }
+    return text;
+}
+
 /* The head is put right before the body, wherever that makes it begin. */
 static int on_complete(http_parser *parser)
 {
     static char answer[HEAD + LARGEST];
     char head[HEAD];
     struct client *client = parser->data;
-    ssize_t size = read_file(client, answer + HEAD);
+    ssize_t size = load_file(client, answer + HEAD);
     size_t body = size < 0 ? 0 : (size_t)size, length;
 
-    length = (size_t)snprintf(head, sizeof head,
-                              "HTTP/1.1 %s\r\nContent-Length: %zu\r\n"
-                              "Content-Type: application/octet-stream\r\n\r\n",
-                              size < 0 ? "404 Not Found" : "200 OK", body);
+    length =
+        (size_t)snprintf(head, sizeof head,
+                         "HTTP/1.1 %s\r\nDate: %s\r\nContent-Length: %zu\r\n"
+                         "Content-Type: application/octet-stream\r\n\r\n",
+                         size < 0 ? "404 Not Found" : "200 OK", date(), body);
     client->path_size = 0;
     memcpy(answer + HEAD - length, head, length);
     send_answer(client, answer + HEAD - length, length + body);

@@ -174,7 +174,8 @@ double rota_timer_handle_when(const rota_timer_handle *handle);
  * Calls callback(arg) in each turn in which the fd can be read (written),
  * until it is removed; again for an fd that has one replaces it. The fd must
  * stay open until then. Errors: -EBADF, -EPERM (a regular file), -EEXIST (a
- * stream's fd), -ENOMEM, -ROTA_ECLOSED.  asyncio: loop.add_reader().
+ * stream's fd), -EBUSY (a task waits for it: rota/sock.h), -ENOMEM,
+ * -ROTA_ECLOSED.  asyncio: loop.add_reader().
  */
 int rota_add_reader(rota_loop *loop, int fd, rota_callback *callback,
                     void *arg);

@@ -2,15 +2,20 @@
 /*
  * Sockets: plain fds, for tasks
  *
- * Mirrors "Working with socket objects directly" of asyncio's manual, for any
- * fd that can be waited for. The fd stays the caller's, must be non-blocking
- * (rota_sock_... set it so at the first wait) and must not be closed while a
- * task waits on it. Each call makes the system call first and waits only if
- * it must. One task may wait to read an fd at a time, and one to write:
- * -EBUSY. An fd of a stream or with a reader gives -EEXIST or -EBUSY.
+ * Mirrors "Working with socket objects directly" of asyncio's manual. The fd
+ * stays the caller's and must not be closed while a task waits for it; between
+ * two calls nothing is remembered of it. Each call asks the system first, and
+ * waits only if it must.
  *
- * All of them await: -ECANCELED, -ROTA_ENOTASK. -ENOMEM (the loop's note of
- * the fd).
+ * The fds may be blocking: the loop never is. Receiving and sending leave them
+ * as they are; connect, accept and sendfile make them non-blocking.
+ *
+ * One task may wait to read an fd at a time, and one to write. All calls
+ * await: -ECANCELED, with nothing lost, -ROTA_ENOTASK. When they have to wait:
+ * -EBUSY (another task waits in that direction, or a callback of
+ * rota_add_reader() stands there), -EEXIST (the fd is a stream's), -ENOMEM.
+ * Besides, what the system says: -EBADF, -ENOTSOCK, -ECONNRESET... None raises
+ * SIGPIPE: -EPIPE.
  */
 #ifndef ROTA_SOCK_H
 #define ROTA_SOCK_H
@@ -23,16 +28,20 @@ extern "C" {
 #endif
 
 /*
- * Waits until the fd can be read (written) without blocking, or has ended or
- * failed. 0, -EBADF, -EPERM (a regular file), -EBUSY, -EEXIST.
+ * Waits until an fd of any kind can be read (written) without blocking, or has
+ * ended or failed, so that a read or write would tell. A permission, not a
+ * promise: somebody else may be quicker, so keep the fd non-blocking. 0, or
+ * -EBADF, -EPERM (a regular file).
  * trio: wait_readable(), wait_writable().
  */
 int rota_wait_readable(int fd) ROTA_MUST_USE;
 int rota_wait_writable(int fd) ROTA_MUST_USE;
 
 /*
- * Receives up to `size` bytes; 0 at the end. asyncio: loop.sock_recv(),
- * sock_recv_into(), sock_recvfrom(), sock_recvfrom_into().
+ * Receives up to `size` bytes, or one datagram; 0 at the end. `from` is told
+ * whose it is (size 0 when the system does not say).
+ * asyncio: loop.sock_recv(), sock_recv_into(); sock_recvfrom(),
+ * sock_recvfrom_into().
  */
 intptr_t rota_sock_recv(int fd, void *buf, size_t size) ROTA_MUST_USE;
 intptr_t rota_sock_recvfrom(int fd, void *buf, size_t size,
@@ -40,7 +49,8 @@ intptr_t rota_sock_recvfrom(int fd, void *buf, size_t size,
 
 /*
  * Sends all of it; returns size. When it is cancelled or fails, *sent (may be
- * NULL) says how much has gone.  asyncio: loop.sock_sendall().
+ * NULL) says how much has gone. Two tasks that send by one fd mix their bytes.
+ * asyncio: loop.sock_sendall().
  */
 intptr_t rota_sock_sendall(int fd, const void *data, size_t size,
                            size_t *sent) ROTA_MUST_USE;
@@ -51,21 +61,27 @@ intptr_t rota_sock_sendto(int fd, const void *data, size_t size,
 
 /*
  * Connects. When it is cancelled, the connect goes on in the system: close
- * the fd.  asyncio: loop.sock_connect().
+ * the fd, or call this again. A Unix socket waits for room in the listener's
+ * backlog. -ECONNREFUSED and the others of connect.
+ * asyncio: loop.sock_connect(), which looks names up too.
  */
 int rota_sock_connect(int fd, const rota_address *address) ROTA_MUST_USE;
 
 /*
  * Accepts a connection: a non-blocking fd, close-on-exec, the caller's.
- * `from` may be NULL.  asyncio: loop.sock_accept().
+ * `from` may be NULL. -EINVAL (it does not listen), -EMFILE.
+ * asyncio: loop.sock_accept().
  */
 int rota_sock_accept(int fd, rota_address *from) ROTA_MUST_USE;
 
 /*
  * Sends `count` bytes of a file from `offset` on, or with count 0 all up to
- * its end; returns how many. Without a copy where the system can (sendfile),
- * else in pieces that a thread reads. When it is cancelled or fails, *sent
- * (may be NULL) says how much has gone.  asyncio: loop.sock_sendfile().
+ * its end, by a stream socket or a pipe; returns how many, which are fewer if
+ * the file ends before. Without a copy where the system can (sendfile), else
+ * in pieces, which a thread reads unless they are in memory. When it is
+ * cancelled or fails, *sent (may be NULL) says how much has gone. -EINVAL (a
+ * negative offset, a datagram socket), -ESPIPE (not a file), and the errors of
+ * reading.  asyncio: loop.sock_sendfile().
  */
 intptr_t rota_sock_sendfile(int fd, int file, int64_t offset, size_t count,
                             size_t *sent) ROTA_MUST_USE;

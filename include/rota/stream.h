@@ -40,13 +40,14 @@ int rota_open_connection(rota_stream **stream, const char *host,
 /*
  * The same with options, which may be NULL: local address, happy eyeballs,
  * TLS. Errors besides: -ROTA_ECERT... and -ROTA_ETLS of a handshake,
- * -ETIMEDOUT, -EADDRINUSE and the others of bind.
+ * -ETIMEDOUT, -EADDRINUSE, -EADDRNOTAVAIL and the others of bind.
  */
 int rota_open_connection_with(rota_stream **stream, const char *host, int port,
                               const rota_connect_options *options)
     ROTA_MUST_USE;
 
-/* Connects to a Unix socket; '@' begins an abstract name.
+/* Connects to a Unix socket; '@' begins an abstract name. Awaits, also while
+   the backlog is full. Besides: -ENAMETOOLONG, -ENOENT.
    asyncio: open_unix_connection(). */
 int rota_open_unix_connection(rota_stream **stream, const char *path,
                               const rota_connect_options *options)
@@ -54,10 +55,12 @@ int rota_open_unix_connection(rota_stream **stream, const char *path,
 
 /*
  * A stream over an fd that is open: a connected stream socket, a pipe, FIFO
- * or character device, in the directions that it has. It is the stream's from
- * now on; on an error still the caller's. Does not await. Errors: -EBADF,
- * -EPERM (a regular file), -EEXIST (the loop watches it), -ENOMEM,
- * -ROTA_ENOLOOP.  asyncio: open_connection(sock=...), connect_read_pipe()...
+ * or character device, in the directions that it has: -EBADF in others. It is
+ * the stream's from now on; on an error still the caller's. Does not await.
+ * Sets O_NONBLOCK, also for those who share the file. Errors: -EBADF, -EINVAL
+ * (another socket), -EPERM (a regular file), -EEXIST (the loop watches it),
+ * -ENOMEM, -ROTA_ENOLOOP.  asyncio: open_connection(sock=...),
+ * connect_accepted_socket(), connect_read_pipe(), connect_write_pipe().
  */
 int rota_open_fd(rota_stream **stream, int fd) ROTA_MUST_USE;
 
@@ -88,6 +91,19 @@ intptr_t rota_read_until(rota_stream *stream, const void *separator,
                          size_t size) ROTA_MUST_USE;
 
 /*
+ * The same with several separators: up to and with the one that ends first.
+ * None, or an empty one: -EINVAL.  asyncio: readuntil(tuple), of 3.13.
+ */
+typedef struct rota_separator {
+    const void *data;
+    size_t size;
+} rota_separator;
+
+intptr_t rota_read_until_any(rota_stream *stream,
+                             const rota_separator *separators, int count,
+                             void *buf, size_t size) ROTA_MUST_USE;
+
+/*
  * Reads a line with its '\n'; at the end of the stream what is left, without
  * one, and then 0. Not terminated with a zero byte. -ROTA_ELIMIT as above.
  * asyncio: StreamReader.readline().
@@ -105,9 +121,10 @@ intptr_t rota_read_all(rota_stream *stream, void *buf,
 
 /*
  * Reads what has come without memory of the caller's: *data is the loop's and
- * holds until this task next awaits anything else than a write of just these
- * bytes, which may be left out of the caller's frame: an idle connection costs
- * one page. Errors and end as rota_read().
+ * holds until this task next awaits anything else than a write of it (of all
+ * or a part, alone or among the parts of rota_writelines(), to any stream of
+ * the loop). Without a buffer in its frame, an idle task costs one page of
+ * memory. Errors and end as rota_read(), and -ENOMEM.
  */
 intptr_t rota_read_borrowed(rota_stream *stream,
                             const void **data) ROTA_MUST_USE;
@@ -161,8 +178,9 @@ size_t rota_stream_write_buffer_size(const rota_stream *stream);
 
 /*
  * Ends our direction after everything that was written; reading goes on.
- * 0, -ROTA_ECLOSING, -EBUSY (a rota_write() is under way), or the connection's
- * error.  asyncio: write_eof().
+ * 0, -ROTA_ECLOSING, -EBUSY (a rota_write() is under way), -EOPNOTSUPP (over
+ * TLS) or the connection's error. Of what is no socket it is rota_close().
+ * asyncio: write_eof().
  */
 int rota_write_eof(rota_stream *stream);
 
@@ -192,19 +210,13 @@ int rota_wait_closed(rota_stream *stream) ROTA_MUST_USE;
 void rota_stream_free(rota_stream *stream);
 
 /*
- * Who is at both ends. 0, -ROTA_ECLOSING once the stream is closed, or what
- * the system says. asyncio: get_extra_info("peername"), ("sockname").
- */
-int rota_stream_peer_address(const rota_stream *stream, rota_address *out);
-int rota_stream_local_address(const rota_stream *stream, rota_address *out);
-
-/*
  * Sends `count` bytes of a file from `offset` on, or with count 0 all up to
- * its end, after what was written; returns how many. Without a copy where the
- * system can (sendfile), else, and over TLS, in pieces that a thread reads.
- * Writes of other tasks come before or after it. When it is cancelled or
- * fails, *sent (may be NULL) says how much has gone. Errors besides those of
- * rota_write(): -EBADF, -EINVAL (a negative offset), those of reading.
+ * its end, after what was written; returns how many, which are fewer if the
+ * file ends before. Without a copy where the system can (sendfile), else, and
+ * over TLS, in pieces, which a thread reads unless they are in memory. Writes
+ * of other tasks come before or after it. When it is cancelled or fails, *sent
+ * (may be NULL) says how much has gone. Errors besides those of rota_write():
+ * -EBADF, -EINVAL (a negative offset), -ESPIPE (not a file), those of reading.
  * asyncio: loop.sendfile().
  */
 intptr_t rota_sendfile(rota_stream *stream, int file, int64_t offset,

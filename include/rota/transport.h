@@ -69,13 +69,15 @@ typedef struct rota_protocol {
 /* How to connect; all zero is the default. */
 typedef struct rota_connect_options {
     int family;             /* AF_INET or AF_INET6 only; 0: both */
-    const char *local_host; /* to connect from: a number, not a name */
+    const char *local_host; /* to connect from: a number, not a name; passes
+                               over addresses of another family */
     int local_port;
     double happy_eyeballs_delay; /* seconds after which the next address is
                                     tried beside the ones before, 0.25 by RFC
                                     8305; 0: one after the other */
-    int interleave;        /* with a delay: how many addresses of the first
-                              family come before families alternate; 0: 1 */
+    int interleave;        /* how many addresses of the first family come before
+                              families alternate; 0: 1 with a delay, and without
+                              one they keep their order */
     rota_tls_context *tls; /* encrypt; NULL: do not */
     rota_tls_options tls_options;
 } rota_connect_options;
@@ -169,9 +171,10 @@ void rota_transport_get_write_buffer_limits(const rota_transport *transport,
                                             size_t *high, size_t *low);
 size_t rota_transport_get_write_buffer_size(const rota_transport *transport);
 
-/* Another protocol from the next call on. asyncio: set_protocol(). */
-void rota_transport_set_protocol(rota_transport *transport,
-                                 const rota_protocol *protocol, void *arg);
+/* Another protocol from the next call on; -EINVAL for one with half of a
+   buffer. asyncio: set_protocol(). */
+int rota_transport_set_protocol(rota_transport *transport,
+                                const rota_protocol *protocol, void *arg);
 void *rota_transport_get_protocol_arg(const rota_transport *transport);
 
 /*

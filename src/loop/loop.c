@@ -141,6 +141,7 @@ int rota_loop_close(rota_loop *loop)
     if (rota_loop_is_running(loop))
         return rota__misuse(loop, -ROTA_ERUNNING, "rota_loop_close",
                             "stop the loop first (rota_loop_stop)");
+    loop->closing = true;
     run_hooks(&loop->at_close);
     loop->closed = true;
     rota__take_from_threads(loop);

@@ -76,6 +76,7 @@ struct rota_loop {
 
     atomic_uintptr_t thread; /* that runs it, or 0 */
     bool stopping;
+    bool closing; /* the hooks run: a transport must not be made any more */
     atomic_bool closed;
     bool debug;
     bool watched;    /* by debug mode or a watchdog: steps begin in turn.c */

@@ -12,9 +12,10 @@
 
 #define CHUNK 8192
 
-static int check_read(const rota_stream *stream, const struct rota__task *self)
+static int check_read(const rota_stream *stream, const struct rota__task *self,
+                      const char *function)
 {
-    int err = rota__stream_check(stream, self);
+    int err = rota__stream_check(stream, self, function);
 
     if (rota__unlikely(err == 0 && stream->reader))
         err = -EBUSY;
@@ -44,7 +45,8 @@ static size_t take(rota_stream *stream, void *buf, size_t size)
 
     if (size > have)
         size = have;
-    memcpy(buf, rota__buffer_data(&stream->in), size);
+    if (size > 0)
+        memcpy(buf, rota__buffer_data(&stream->in), size);
     rota__buffer_consume(&stream->in, size);
     return size;
 }
@@ -58,7 +60,7 @@ static intptr_t leave_with(rota_stream *stream, intptr_t result)
 intptr_t rota_read(rota_stream *stream, void *buf, size_t size)
 {
     struct rota__task *self = rota__current();
-    intptr_t n = check_read(stream, self);
+    intptr_t n = check_read(stream, self, "rota_read");
 
     if (rota__unlikely(n < 0))
         return n;
@@ -77,7 +79,7 @@ intptr_t rota_read(rota_stream *stream, void *buf, size_t size)
 intptr_t rota_read_borrowed(rota_stream *stream, const void **data)
 {
     struct rota__task *self = rota__current();
-    intptr_t n = check_read(stream, self);
+    intptr_t n = check_read(stream, self, "rota_read_borrowed");
     char *scratch;
 
     if (rota__unlikely(n < 0))
@@ -121,7 +123,7 @@ static intptr_t fill(rota_stream *stream, struct rota__task *self, size_t want)
 intptr_t rota_read_exactly(rota_stream *stream, void *buf, size_t size)
 {
     struct rota__task *self = rota__current();
-    intptr_t n = check_read(stream, self);
+    intptr_t n = check_read(stream, self, "rota_read_exactly");
 
     if (n < 0)
         return n;
@@ -136,26 +138,34 @@ intptr_t rota_read_exactly(rota_stream *stream, void *buf, size_t size)
 }
 
 struct search {
-    const void *separator;
-    size_t separator_size;
+    const rota_separator *separators;
+    int count;
+    size_t longest;
     size_t seen; /* bytes that cannot begin a match */
+    const char *function;
 };
 
-/* The size of what ends with the separator, or 0 if it has not come yet. */
+/* The size of what ends first with a separator, or 0 if none has come yet. */
 static size_t find(const struct rota__buffer *in, struct search *search)
 {
     size_t size = rota__buffer_size(in);
+    size_t end = size; /* what ends behind it is of no interest */
     char *data = rota__buffer_data(in);
-    char *at = NULL;
+    bool found = false;
 
-    if (size > search->seen)
-        at = memmem(data + search->seen, size - search->seen, search->separator,
-                    search->separator_size);
-    if (at)
-        return (size_t)(at - data) + search->separator_size;
-    if (size >= search->separator_size)
-        search->seen = size - search->separator_size + 1;
-    return 0;
+    for (int i = 0; i < search->count && end > search->seen; i++) {
+        const rota_separator *separator = &search->separators[i];
+        char *at = memmem(data + search->seen, end - search->seen,
+                          separator->data, separator->size);
+
+        if (at) {
+            found = true;
+            end = (size_t)(at - data) + separator->size;
+        }
+    }
+    if (!found && size >= search->longest)
+        search->seen = size - search->longest + 1;
+    return found ? end : 0;
 }
 
 /* The size of what is to be taken; 0 at the end; or an error. */
@@ -166,7 +176,8 @@ static intptr_t collect(rota_stream *stream, struct rota__task *self,
         size_t size = find(&stream->in, search);
         intptr_t n;
 
-        if (size > limit || (size == 0 && search->seen >= limit))
+        if (size > limit ||
+            (size == 0 && rota__buffer_size(&stream->in) >= limit))
             return -ROTA_ELIMIT;
         if (size > 0)
             return (intptr_t)size;
@@ -181,7 +192,7 @@ static intptr_t read_until(rota_stream *stream, struct search *search,
 {
     struct rota__task *self = rota__current();
     size_t limit = size < stream->limit ? size : stream->limit;
-    intptr_t n = check_read(stream, self);
+    intptr_t n = check_read(stream, self, search->function);
 
     if (n < 0)
         return n;
@@ -197,10 +208,32 @@ static intptr_t read_until(rota_stream *stream, struct search *search,
     return n == 0 ? 0 : (intptr_t)take(stream, buf, (size_t)n);
 }
 
+intptr_t rota_read_until_any(rota_stream *stream,
+                             const rota_separator *separators, int count,
+                             void *buf, size_t size)
+{
+    struct search search = {
+        .separators = separators,
+        .count = count,
+        .function = "rota_read_until_any",
+    };
+
+    if (count <= 0)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        if (separators[i].size == 0)
+            return -EINVAL;
+        if (separators[i].size > search.longest)
+            search.longest = separators[i].size;
+    }
+    return read_until(stream, &search, buf, size, false);
+}
+
 intptr_t rota_read_until(rota_stream *stream, const void *separator,
                          size_t separator_size, void *buf, size_t size)
 {
-    struct search search = {separator, separator_size, 0};
+    const rota_separator only = {separator, separator_size};
+    struct search search = {&only, 1, separator_size, 0, "rota_read_until"};
 
     if (separator_size == 0)
         return -EINVAL;
@@ -209,7 +242,8 @@ intptr_t rota_read_until(rota_stream *stream, const void *separator,
 
 intptr_t rota_read_line(rota_stream *stream, void *buf, size_t size)
 {
-    struct search search = {"\n", 1, 0};
+    static const rota_separator newline = {"\n", 1};
+    struct search search = {&newline, 1, 1, 0, "rota_read_line"};
 
     return read_until(stream, &search, buf, size, true);
 }
@@ -217,7 +251,7 @@ intptr_t rota_read_line(rota_stream *stream, void *buf, size_t size)
 intptr_t rota_read_all(rota_stream *stream, void *buf, size_t size)
 {
     struct rota__task *self = rota__current();
-    intptr_t n = check_read(stream, self);
+    intptr_t n = check_read(stream, self, "rota_read_all");
 
     while (n >= 0 && rota__buffer_size(&stream->in) <= size) {
         size_t more = size - rota__buffer_size(&stream->in);

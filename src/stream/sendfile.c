@@ -162,7 +162,7 @@ intptr_t rota_sendfile(rota_stream *stream, int file, int64_t offset,
     intptr_t err = rota__parcel_init(&parcel, file, offset, count);
 
     if (err == 0)
-        err = rota__stream_check(stream, self);
+        err = rota__stream_check(stream, self, "rota_sendfile");
     if (err == 0) {
         err = send_file(stream, self, &parcel);
         rota__stream_leave(stream);

@@ -11,6 +11,10 @@
 /* So much of one write, so that other tasks have their turn. */
 #define PIECE ((size_t)1 << 20)
 
+/* Seconds between two attempts to get into a backlog that is full. */
+#define FIRST_PAUSE 0.001
+#define LONGEST_PAUSE 0.05
+
 intptr_t rota_sock_recv(int fd, void *buf, size_t size)
 {
     int err = 0;
@@ -83,6 +87,23 @@ intptr_t rota_sock_sendto(int fd, const void *data, size_t size,
     return n;
 }
 
+/* A Unix socket cannot stand in a backlog that is full, but asks again. */
+static int begin_to_connect(int fd, const rota_address *address)
+{
+    double pause = FIRST_PAUSE;
+    int err;
+
+    while ((err = rota__socket_connect(fd, address)) == -EAGAIN &&
+           address->storage.ss_family == AF_UNIX) {
+        err = rota_sleep(pause);
+        if (err < 0)
+            return err;
+        if (pause < LONGEST_PAUSE)
+            pause *= 2;
+    }
+    return err;
+}
+
 /* One that was cancelled may be asked for again: it goes on. */
 int rota_sock_connect(int fd, const rota_address *address)
 {
@@ -93,7 +114,7 @@ int rota_sock_connect(int fd, const rota_address *address)
         return err;
     err = rota__fd_unblock(fd);
     if (err == 0)
-        err = rota__socket_connect(fd, address);
+        err = begin_to_connect(fd, address);
     if (err != -EINPROGRESS && err != -EALREADY)
         return err;
     err = rota__wait_for_fd(self, fd, true);

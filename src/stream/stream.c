@@ -119,6 +119,17 @@ void rota__stream_discard(rota_stream *stream)
     release(stream);
 }
 
+/* Of sockets only those that are one end of a stream of bytes. */
+static int check_fd(int fd)
+{
+    struct rota__fd_kind kind;
+    int err = rota__fd_kind(fd, &kind);
+
+    if (err == 0 && kind.socket && (kind.type != SOCK_STREAM || kind.listening))
+        err = -EINVAL;
+    return err;
+}
+
 int rota_open_fd(rota_stream **out, int fd)
 {
     rota_loop *loop = rota_get_running_loop();
@@ -127,6 +138,9 @@ int rota_open_fd(rota_stream **out, int fd)
 
     if (!loop)
         return -ROTA_ENOLOOP;
+    err = check_fd(fd);
+    if (err < 0)
+        return err;
     stream = rota__stream_new(loop);
     if (!stream)
         return -ENOMEM;
@@ -142,6 +156,18 @@ int rota_open_fd(rota_stream **out, int fd)
 }
 
 /* --- Waiting ------------------------------------------------------------ */
+
+int rota__stream_refuse(const rota_stream *stream,
+                        const struct rota__task *self, const char *function)
+{
+    if (!self)
+        return rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
+                            "wait in a task, not in a callback");
+    if (stream->closing)
+        return -ROTA_ECLOSING;
+    return rota__misuse(self->loop, -EINVAL, function,
+                        "a stream belongs to the loop that opened it");
+}
 
 intptr_t rota__stream_wait(rota_stream *stream, struct rota__task *self,
                            struct rota__waiter *waiter,
@@ -173,6 +199,7 @@ void rota_close(rota_stream *stream)
 {
     if (stream->closing)
         return;
+    rota__stream_check_thread(stream, "rota_close");
     stream->closing = true;
     wake_all(stream);
     if (!stream->writing) /* else the writer closes when it leaves */
@@ -183,6 +210,7 @@ void rota_abort(rota_stream *stream)
 {
     if (stream->conn.closed)
         return;
+    rota__stream_check_thread(stream, "rota_abort");
     stream->closing = true;
     wake_all(stream);
     rota__conn_abort(&stream->conn);
@@ -216,9 +244,10 @@ int rota_wait_closed(rota_stream *stream)
     intptr_t err = 0;
 
     if (!self)
-        return -ROTA_ENOTASK;
+        return rota__not_a_task("rota_wait_closed");
     if (!stream->closing)
-        return -EINVAL;
+        return rota__misuse(self->loop, -EINVAL, "rota_wait_closed",
+                            "call rota_close() first");
     if (!stream->conn.closed)
         err = rota__stream_wait(stream, self, &waiter, &stream->closers);
     if (err == 0)

@@ -31,23 +31,24 @@ struct rota__client {
     struct rota__owner owner;
 };
 
+/* What every read and write looks at comes first. */
 struct rota_stream {
     struct rota__conn conn;
     struct rota__buffer in;
-    size_t limit;
-    size_t high;
-    size_t low;
     struct rota__waiter *reader; /* the task that waits for bytes, if any */
-    struct rota__link writers;   /* wait for their turn */
-    struct rota__link flow;      /* wait for the kernel to take bytes */
-    struct rota__link closers;   /* wait for the close */
-    struct rota__at_close at_close;
-    struct rota__client client;
     unsigned users;
     bool writing;
     bool paused; /* above the high-water mark and not yet below the low one */
     bool closing;
     bool freed;
+    size_t limit;
+    size_t high;
+    size_t low;
+    struct rota__link flow;    /* wait for the kernel to take bytes */
+    struct rota__link writers; /* wait for their turn */
+    struct rota__link closers; /* wait for the close */
+    struct rota__at_close at_close;
+    struct rota__client client;
 };
 
 /* A stream whose conn is still to be opened or taken over; NULL: no memory. */
@@ -56,17 +57,27 @@ extern const struct rota__conn_events rota__stream_events;
 /* Frees one whose conn was never opened. */
 void rota__stream_discard(rota_stream *stream);
 
-/* 0, or why a task may not use the stream. */
+/* Why a task may not use the stream; in debug mode a misuse stops. */
+int rota__stream_refuse(const rota_stream *stream,
+                        const struct rota__task *self, const char *function);
+
+/* 0, or why a task may not use the stream in this function. */
 static inline int rota__stream_check(const rota_stream *stream,
-                                     const struct rota__task *self)
+                                     const struct rota__task *self,
+                                     const char *function)
 {
-    if (rota__unlikely(!self))
-        return -ROTA_ENOTASK;
-    if (rota__unlikely(stream->closing))
-        return -ROTA_ECLOSING;
-    if (rota__unlikely(self->loop != stream->conn.loop))
-        return -EINVAL;
-    return 0;
+    if (rota__likely(self && !stream->closing &&
+                     self->loop == stream->conn.loop))
+        return 0;
+    return rota__stream_refuse(stream, self, function);
+}
+
+/* For the calls that need no task: debug mode stops a foreign thread. */
+static inline void rota__stream_check_thread(const rota_stream *stream,
+                                             const char *function)
+{
+    if (!stream->conn.closed) /* else the loop may be gone */
+        rota__check_thread(stream->conn.loop, function);
 }
 
 /* Parks in a queue of the stream; the stream may be freed afterwards only if

@@ -24,7 +24,7 @@ static void agreed(struct rota__conn *conn, int error)
 static int check(const rota_stream *stream, const struct rota__task *self,
                  const rota_tls_context *tls)
 {
-    int err = rota__stream_check(stream, self);
+    int err = rota__stream_check(stream, self, "rota_start_tls");
 
     if (err < 0)
         return err;

@@ -25,6 +25,7 @@ struct worker {
     bool told;                /* to end, before it had a task */
     rota_handle requests[2];  /* to end; to hurry */
     struct rota__message ended;
+    bool over; /* and the caller's loop has heard of it */
     int error;
 };
 
@@ -34,7 +35,7 @@ struct workers {
     rota_workers_options options;
     rota_server_options server_options;
     rota_server *port;
-    struct rota__waiter *waiter;
+    struct rota__link waiters; /* the caller's task */
     struct rota__at_close at_close;
     struct worker *items;
     int count;   /* that were prepared */
@@ -142,11 +143,11 @@ static void worker_ended(struct rota__message *message, bool dropped)
 
     if (dropped)
         return;
+    worker->over = true;
     all->alive--;
     if (all->error == 0)
         all->error = worker->error;
-    if (all->waiter)
-        rota__unpark(all->waiter, 0);
+    rota__unpark_all(&all->waiters, 0);
 }
 
 /* Each request goes out once; there is room for two. */
@@ -169,7 +170,15 @@ static void join(struct workers *all)
 {
     for (int i = 0; i < all->started; i++)
         pthread_join(all->items[i].thread, NULL);
-    all->started = 0;
+}
+
+/* What has been posted to a loop that closes must not outlive its memory. */
+static void take_posts_back(struct workers *all)
+{
+    rota__take_from_threads(all->port->loop);
+    for (int i = 0; i < all->started; i++)
+        if (!all->items[i].over)
+            rota__unready(&all->items[i].ended.handle);
 }
 
 static void free_all(struct workers *all)
@@ -190,6 +199,7 @@ static void loop_closes(struct rota__at_close *at_close)
     request(all);
     request(all);
     join(all);
+    take_posts_back(all);
     free_all(all);
 }
 
@@ -249,14 +259,11 @@ static int wait_for_workers(struct workers *all, struct rota__task *self,
     int result = err;
 
     while (all->alive > 0) {
-        struct rota__waiter waiter = {0};
+        struct rota__waiter waiter;
 
         if (result < 0 && all->requests == 0)
             request(all);
-        rota__list_init(&waiter.link);
-        all->waiter = &waiter;
-        err = (int)rota__park(self, &waiter);
-        all->waiter = NULL;
+        err = (int)rota__park_in(self, &waiter, &all->waiters);
         if (err < 0)
             request(all);
         if (result == 0)
@@ -289,6 +296,7 @@ int rota_serve_workers(rota_client_connected *client, void *arg,
     int count;
     int err = self ? 0 : -ROTA_ENOTASK;
 
+    rota__list_init(&all.waiters);
     if (options)
         all.options = *options;
     count = all.options.workers ? all.options.workers : rota__processors();

@@ -83,19 +83,21 @@ static int send_some(rota_stream *stream, struct rest *rest)
 
 static int keep_rest(rota_stream *stream, struct rest *rest)
 {
+    struct rota__conn *conn = &stream->conn;
     int err = 0;
 
+    if (rest->count > 1 && !conn->filter) /* all of the parts or none */
+        err = rota__buffer_reserve(&conn->out, rest->size);
     while (err == 0 && rest->size > 0) {
         size_t size = rest->parts->iov_len - rest->skip;
 
-        err = rota__conn_queue(&stream->conn,
-                               (const char *)rest->parts->iov_base + rest->skip,
-                               size);
+        err = rota__conn_queue(
+            conn, (const char *)rest->parts->iov_base + rest->skip, size);
         if (err == 0)
             advance(rest, size);
-        else if (rest->begun)
-            rota__conn_fail(&stream->conn, err); /* no half of a message */
     }
+    if (err < 0 && rest->begun)
+        rota__conn_fail(conn, err); /* no half of a message */
     rota__stream_update_paused(stream);
     return err;
 }
@@ -104,9 +106,14 @@ static int keep_rest(rota_stream *stream, struct rest *rest)
 static bool is_borrowed(const rota_stream *stream, const struct rest *rest)
 {
     const char *scratch = stream->conn.loop->scratch;
-    const char *data = rest->parts->iov_base;
 
-    return scratch && data >= scratch && data < scratch + ROTA__SCRATCH;
+    for (int i = 0; scratch && i < rest->count; i++) {
+        const char *data = rest->parts[i].iov_base;
+
+        if (data >= scratch && data < scratch + ROTA__SCRATCH)
+            return true;
+    }
+    return false;
 }
 
 static bool may_keep(const rota_stream *stream, const struct rest *rest)
@@ -168,6 +175,17 @@ static void free_copy(struct rota__at_close *at_close)
     rota__free(rota__container_of(at_close, struct copy, at_close)->memory);
 }
 
+static void gather(char *to, const struct rest *rest)
+{
+    for (int i = 0; i < rest->count; i++) {
+        const struct iovec *part = &rest->parts[i];
+
+        if (part->iov_len > 0)
+            memcpy(to, part->iov_base, part->iov_len);
+        to += part->iov_len;
+    }
+}
+
 static intptr_t write_copy(rota_stream *stream, struct rota__task *self,
                            struct rest *rest)
 {
@@ -178,8 +196,9 @@ static intptr_t write_copy(rota_stream *stream, struct rota__task *self,
 
     if (!copy.memory)
         return -ENOMEM;
-    memcpy(copy.memory, rest->parts->iov_base, rest->size);
+    gather(copy.memory, rest);
     rest->parts = &part;
+    rest->count = 1;
     rota__at_close_add(loop, &copy.at_close, free_copy);
     n = write_in_turn(stream, self, rest, false);
     rota__at_close_remove(&copy.at_close);
@@ -194,7 +213,7 @@ static ROTA__SLOW intptr_t write_slowly(rota_stream *stream,
 {
     intptr_t n;
 
-    if (!my_turn && rest->count == 1 && is_borrowed(stream, rest))
+    if (!my_turn && is_borrowed(stream, rest))
         n = write_copy(stream, self, rest);
     else
         n = write_in_turn(stream, self, rest, my_turn);
@@ -209,7 +228,7 @@ intptr_t rota_write(rota_stream *stream, const void *data, size_t size)
     struct rota__task *self = rota__current();
     struct iovec part = {(void *)(uintptr_t)data, size};
     struct rest rest = {&part, 1, 0, size, false};
-    intptr_t n = rota__stream_check(stream, self);
+    intptr_t n = rota__stream_check(stream, self, "rota_write");
     bool my_turn = !stream->writing && !stream->paused;
 
     if (rota__likely(n == 0))
@@ -245,7 +264,7 @@ intptr_t rota_writelines(rota_stream *stream, const struct iovec *parts,
     struct rota__task *self = rota__current();
     intptr_t size = size_of(parts, count);
     struct rest rest = {parts, count, 0, (size_t)size, false};
-    intptr_t n = rota__stream_check(stream, self);
+    intptr_t n = rota__stream_check(stream, self, "rota_writelines");
     bool my_turn = !stream->writing && !stream->paused;
 
     if (n == 0)
@@ -262,6 +281,7 @@ int rota_write_nowait(rota_stream *stream, const void *data, size_t size)
     struct rest rest = {&part, 1, 0, size, false};
     int err = check_write(stream);
 
+    rota__stream_check_thread(stream, "rota_write_nowait");
     if (err < 0 || size == 0)
         return err;
     if (stream->writing)
@@ -276,7 +296,7 @@ int rota_drain(rota_stream *stream)
 {
     struct rota__task *self = rota__current();
     struct rota__waiter waiter;
-    intptr_t err = rota__stream_check(stream, self);
+    intptr_t err = rota__stream_check(stream, self, "rota_drain");
 
     if (err == 0)
         err = stream->conn.error;
@@ -313,5 +333,9 @@ int rota_write_eof(rota_stream *stream)
         return -ROTA_ECLOSING;
     if (stream->writing)
         return -EBUSY;
+    if (stream->conn.pipe && stream->conn.error == 0) {
+        rota_close(stream); /* it has no direction that could end alone */
+        return 0;
+    }
     return rota__conn_write_eof(&stream->conn);
 }

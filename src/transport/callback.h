@@ -44,12 +44,16 @@ struct rota_transport {
     int error; /* for connection_lost */
     enum rota__stage stage;
     bool known; /* its user has a handle, or has heard connection_made */
+    bool reads_only;
+    bool writes_only; /* then it "reads" to hear that the reader has gone */
     bool reading_paused;
     bool writing_paused;
     bool closing;
     bool eof; /* heard, and it goes on writing */
 };
 
+/* 0, or -EINVAL for one that cannot be told what it wants. */
+int rota__protocol_check(const rota_protocol *protocol);
 /* One with nothing in it yet; NULL: no memory. */
 rota_transport *rota__transport_new(rota_loop *loop,
                                     const rota_protocol *protocol, void *arg);

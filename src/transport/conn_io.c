@@ -18,12 +18,14 @@ void rota__conn_drained(struct rota__conn *conn, unsigned events)
 
 /* --- Reading ------------------------------------------------------------ */
 
-/* EBADF: not this way; no fault of the connection. */
+/* The connection's error is its first one, whatever the system says later.
+   EBADF: not this way; no fault of the connection. */
 static intptr_t failed(struct rota__conn *conn, intptr_t error)
 {
-    if (error != -EBADF)
-        rota__conn_fail(conn, error);
-    return error;
+    if (error == -EBADF)
+        return error;
+    rota__conn_fail(conn, error);
+    return conn->error;
 }
 
 static intptr_t read_failed(struct rota__conn *conn, intptr_t error)
@@ -130,8 +132,6 @@ static intptr_t write_each(struct rota__conn *conn, const struct iovec *parts,
     return all;
 }
 
-#define PARTS_AT_ONCE 64 /* any system takes as many */
-
 intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
                            int count)
 {
@@ -143,8 +143,8 @@ intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
         return write_each(conn, parts, count);
     if (held_back(conn))
         return 0;
-    if (count > PARTS_AT_ONCE)
-        count = PARTS_AT_ONCE;
+    if (count > ROTA__PARTS_AT_ONCE)
+        count = ROTA__PARTS_AT_ONCE;
     return sent(conn,
                 conn->pipe ? rota__pipe_writev(fd, parts, count)
                            : rota__socket_sendv(fd, parts, count),

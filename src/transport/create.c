@@ -11,15 +11,22 @@ struct rota__opening {
     char name[];
 };
 
+int rota__protocol_check(const rota_protocol *protocol)
+{
+    if (!protocol || (protocol->get_buffer && !protocol->buffer_updated))
+        return -EINVAL;
+    return 0;
+}
+
+/* A connection_lost that connects again must not hold up a loop that closes. */
 static int check(rota_loop *loop, const rota_protocol *protocol,
                  const char *function)
 {
     int err = rota__check(loop, function);
 
-    if (err == 0 &&
-        (!protocol || (protocol->get_buffer && !protocol->buffer_updated)))
-        err = -EINVAL;
-    return err;
+    if (err < 0)
+        return err;
+    return loop->closing ? -ROTA_ECLOSED : rota__protocol_check(protocol);
 }
 
 /* --- Connecting --------------------------------------------------------- */
@@ -163,8 +170,10 @@ int rota_connect_accepted_socket(rota_transport **out, rota_loop *loop,
 
     if (err == 0)
         err = rota__fd_kind(fd, &kind);
-    if (err == 0 && (!kind.socket || kind.type != SOCK_STREAM))
-        err = kind.socket ? -EINVAL : -ENOTSOCK;
+    if (err == 0 && !kind.socket)
+        err = -ENOTSOCK;
+    if (err == 0 && (kind.type != SOCK_STREAM || kind.listening))
+        err = -EINVAL;
     if (err == 0)
         err = adopt(&transport, loop, protocol, arg, fd, rota__conn_open_fd);
     if (err < 0)
@@ -203,7 +212,9 @@ static int connect_pipe(rota_transport **out, rota_loop *loop,
     if (err < 0)
         return err;
     (*out)->known = true;
-    (*out)->reading_paused = write && kind.readable;
+    (*out)->reads_only = !write;
+    (*out)->writes_only = write;
+    (*out)->reading_paused = write && kind.readable && !kind.socket;
     rota__transport_made_soon(*out);
     return 0;
 }

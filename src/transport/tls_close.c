@@ -5,7 +5,7 @@
  * Our close_notify goes behind what is queued. Then the peer's is waited for,
  * or TCP's end; what it sends until then is dropped. As asyncio, we do not
  * wait for ever: shutdown_timeout counts from the last time that the kernel
- * took something.
+ * took something. A peer that goes instead, also with a reset, is as good.
  */
 #include "transport/tls.h"
 #include <openssl/err.h>
@@ -25,6 +25,13 @@ static void leave(struct rota__tls *tls)
     rota__conn_close_raw(tls->conn);
 }
 
+/* All is sent, and a connection in the clear would be closed by now. */
+static void forgive(struct rota__conn *conn)
+{
+    if (rota__buffer_size(&conn->out) == 0)
+        conn->error = 0;
+}
+
 static void listen_for_goodbye(struct rota__handle *handle)
 {
     struct rota__tls *tls = of_step(handle);
@@ -36,6 +43,7 @@ static void listen_for_goodbye(struct rota__handle *handle)
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
+            forgive(tls->conn);
             leave(tls);
             return;
         }

@@ -140,7 +140,7 @@ int rota__tls_error(const struct rota__tls *tls)
 
     if (code != 0) {
         error = from_notes(tls, code);
-    } else if (tls->met < 0) {
+    } else if (tls->met < 0 && tls->met != -EAGAIN) {
         error = tls->met;
         rota__tls_explain(tls->why, "%s", rota_strerror(error));
     } else if (tls->met == 0) {

@@ -44,6 +44,7 @@ void rota__transport_lost(rota_transport *transport, int error)
 {
     transport->stage = ROTA__LOST;
     transport->closing = true;
+    transport->conn.closed = true; /* also if it was never opened */
     rota__at_close_remove(&transport->at_close);
     rota__unready(&transport->on_readable);
     rota__unready(&transport->news);
@@ -85,6 +86,14 @@ static void readable(struct rota__conn *conn)
     rota__transport_read_soon(transport_of(conn));
 }
 
+static void resume_writing(rota_transport *transport)
+{
+    transport->writing_paused = false;
+    rota__transport_enter(transport);
+    if (transport->protocol->resume_writing)
+        transport->protocol->resume_writing(transport, transport->arg);
+}
+
 static void writable(struct rota__conn *conn)
 {
     rota_transport *transport = transport_of(conn);
@@ -95,14 +104,11 @@ static void writable(struct rota__conn *conn)
         rota__transport_fail(transport, conn->error);
         return;
     }
-    if (!resume)
-        return;
-    transport->writing_paused = false;
-    rota__transport_enter(transport);
-    if (transport->protocol->resume_writing)
-        transport->protocol->resume_writing(transport, transport->arg);
+    if (resume)
+        resume_writing(transport);
 }
 
+/* Flushed, in a turn, or at any time by a call of the user's. */
 static void closed(struct rota__conn *conn)
 {
     rota_transport *transport = transport_of(conn);
@@ -113,6 +119,8 @@ static void closed(struct rota__conn *conn)
     rota__unready(&transport->on_readable);
     if (rota__list_empty(&transport->news.link))
         rota__ready(transport->loop, &transport->news);
+    if (conn->flushing && transport->writing_paused && transport->error == 0)
+        resume_writing(transport);
 }
 
 const struct rota__conn_events rota__transport_events = {
@@ -121,19 +129,31 @@ const struct rota__conn_events rota__transport_events = {
     .closed = closed,
 };
 
+static intptr_t lose(void *transport)
+{
+    rota__transport_lost(transport, ((rota_transport *)transport)->error);
+    return 0;
+}
+
+/* No turn is under way: the context is entered as any function may. */
 static void loop_closes(struct rota__at_close *at_close)
 {
     rota_transport *transport =
         rota__container_of(at_close, rota_transport, at_close);
-    int error = -ROTA_ECLOSING;
+    rota_loop *loop = transport->loop;
+    rota_context context = {
+        .bindings = rota__bindings_ref(transport->bindings),
+    };
 
-    if (transport->conn.closed)
-        error = transport->error;
-    else if (transport->stage == ROTA__CONNECTING)
+    if (!transport->conn.closed)
+        transport->error = -ROTA_ECLOSING;
+    if (transport->stage == ROTA__CONNECTING)
         rota__transport_stop_opening(transport);
     else
         rota__conn_destroy(&transport->conn);
-    rota__transport_lost(transport, error);
+    (void)rota_context_run(&context, lose, transport);
+    rota__bindings_unref(context.bindings);
+    rota__context_lend(loop, NULL);
 }
 
 /* --- Making ------------------------------------------------------------- */

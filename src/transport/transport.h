@@ -53,16 +53,14 @@ struct rota__conn_events {
     void (*closed)(struct rota__conn *conn);
 };
 
+/* What every read and write looks at comes first, in one cache line. */
 struct rota__conn {
     struct rota__watch watch;
-    struct rota__handle on_writable;
     rota_loop *loop;
     const struct rota__conn_events *events;
     struct rota__filter *filter; /* NULL: bytes pass as they are */
-    struct rota__open *opening;  /* while a handshake is part of that */
-    struct rota__buffer out;
-    int error;   /* the first that the connection had */
-    bool pipe;   /* no socket */
+    int error;                   /* the first that the connection had */
+    bool pipe;                   /* no socket */
     bool pieces; /* a short read does not say that there is no more */
     bool may_read;
     bool may_write;
@@ -73,6 +71,9 @@ struct rota__conn {
     bool closing;  /* rota__conn_close was called */
     bool flushing; /* and only `out` is still to be sent */
     bool closed;
+    struct rota__buffer out;
+    struct rota__handle on_writable;
+    struct rota__open *opening; /* while a handshake is part of that */
 };
 
 /* Registers a socket; on an error the fd is still the caller's. */
@@ -100,6 +101,7 @@ intptr_t rota__conn_read(struct rota__conn *conn, void *buf, size_t size);
 /* How much was taken, 0 if nothing can be now, or the error. */
 intptr_t rota__conn_write(struct rota__conn *conn, const void *data,
                           size_t size);
+#define ROTA__PARTS_AT_ONCE 64 /* any system takes as many */
 intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
                            int count);
 /* Keeps a copy to be sent when the kernel takes more. 0 or -ENOMEM. */

@@ -31,19 +31,20 @@ static void end_of_data(rota_transport *transport)
 
     if (protocol->eof_received)
         stay = protocol->eof_received(transport, transport->arg);
-    if (stay && !transport->conn.filter)
+    if (stay && !transport->conn.filter && !transport->reads_only)
         transport->eof = true;
     else
         rota_transport_close(transport);
 }
 
-/* A pipe that we only write: all that it can tell is that its reader is gone,
-   which is an error if something was still to be sent. */
-static void reader_has_gone(rota_transport *transport)
+/* All that one that only writes can hear is that its reader has gone, which
+   is an error if something was still to be sent. */
+static void look_for_reader(rota_transport *transport)
 {
     bool lost = rota__buffer_size(&transport->conn.out) > 0;
 
-    rota__transport_fail(transport, lost ? -EPIPE : 0);
+    if (transport->conn.hung_up)
+        rota__transport_fail(transport, lost ? -EPIPE : 0);
 }
 
 /* True if there may be more. */
@@ -53,27 +54,28 @@ static bool received(rota_transport *transport, intptr_t n)
         return true;
     if (n == 0)
         end_of_data(transport);
-    else if (n == -EBADF)
-        reader_has_gone(transport);
     else if (n != -EAGAIN)
         rota__transport_fail(transport, (int)n);
     return false;
 }
 
+/* Whoever has lent the memory hears of it, also if it has set another protocol
+   meanwhile. */
 static bool read_into_buffer(rota_transport *transport)
 {
     const rota_protocol *protocol = transport->protocol;
+    void *arg = transport->arg;
     size_t size = ROTA__SCRATCH;
-    void *buf = protocol->get_buffer(transport, &size, transport->arg);
+    void *buf = protocol->get_buffer(transport, &size, arg);
     intptr_t n = -ENOBUFS;
 
-    if (transport->closing)
+    if (!wants_data(transport)) /* any more */
         return false;
     if (buf && size > 0)
         n = rota__conn_read(&transport->conn, buf, size);
     if (!received(transport, n))
         return false;
-    protocol->buffer_updated(transport, (size_t)n, transport->arg);
+    protocol->buffer_updated(transport, (size_t)n, arg);
     return true;
 }
 
@@ -103,6 +105,10 @@ void rota__transport_on_readable(struct rota__handle *handle)
 
     if (!wants_data(transport))
         return;
+    if (rota__unlikely(transport->writes_only)) {
+        look_for_reader(transport);
+        return;
+    }
     rota_transport_ref(transport);
     rota__transport_enter(transport);
     if (transport->protocol->get_buffer)
@@ -114,10 +120,19 @@ void rota__transport_on_readable(struct rota__handle *handle)
     rota_transport_unref(transport);
 }
 
-int rota_transport_pause_reading(rota_transport *transport)
+static int check_read(const rota_transport *transport)
 {
     if (transport->closing)
         return -ROTA_ECLOSING;
+    return transport->writes_only ? -EBADF : 0;
+}
+
+int rota_transport_pause_reading(rota_transport *transport)
+{
+    int err = check_read(transport);
+
+    if (err < 0)
+        return err;
     transport->reading_paused = true;
     rota__unready(&transport->on_readable);
     return 0;
@@ -125,8 +140,10 @@ int rota_transport_pause_reading(rota_transport *transport)
 
 int rota_transport_resume_reading(rota_transport *transport)
 {
-    if (transport->closing)
-        return -ROTA_ECLOSING;
+    int err = check_read(transport);
+
+    if (err < 0)
+        return err;
     transport->reading_paused = false;
     rota__transport_read_soon(transport);
     return 0;
@@ -134,7 +151,8 @@ int rota_transport_resume_reading(rota_transport *transport)
 
 bool rota_transport_is_reading(const rota_transport *transport)
 {
-    return !transport->reading_paused && !transport->closing;
+    return !transport->reading_paused && !transport->closing &&
+           !transport->writes_only;
 }
 
 /* --- Writing ------------------------------------------------------------ */
@@ -143,6 +161,8 @@ static int check_write(const rota_transport *transport)
 {
     if (rota__unlikely(transport->closing))
         return -ROTA_ECLOSING;
+    if (rota__unlikely(transport->reads_only))
+        return -EBADF;
     if (rota__unlikely(transport->stage != ROTA__OPEN))
         return transport->stage == ROTA__SECURING ? -EBUSY : -ENOTCONN;
     if (rota__unlikely(transport->conn.ended || transport->conn.end_after_out))
@@ -160,26 +180,33 @@ static void pause_if_full(rota_transport *transport)
         transport->protocol->pause_writing(transport, transport->arg);
 }
 
-/* What a send has left over is kept. */
-static int keep_rest(rota_transport *transport, const struct iovec *parts,
-                     int count, size_t sent)
+/* A message of which a part is lost must not be followed by another. */
+static int settle(rota_transport *transport, int err, bool begun)
 {
-    bool begun = sent > 0;
-    int err = 0;
-
-    for (int i = 0; i < count && err == 0; i++) {
-        size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
-
-        sent -= skip;
-        err = rota__conn_queue(&transport->conn,
-                               (const char *)parts[i].iov_base + skip,
-                               parts[i].iov_len - skip);
-        begun |= i > 0;
-    }
-    if (err < 0 && begun)
+    if (err < 0 && (begun || transport->conn.error))
         rota__transport_fail(transport, err);
     else
         pause_if_full(transport);
+    return err;
+}
+
+/* What a send has left over is kept. */
+static int keep_rest(rota_transport *transport, const struct iovec *parts,
+                     int count, size_t sent, bool *begun)
+{
+    int err = 0;
+
+    *begun |= sent > 0;
+    for (int i = 0; i < count && err == 0; i++) {
+        size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+        size_t left = parts[i].iov_len - skip;
+
+        sent -= skip;
+        if (left > 0)
+            err = rota__conn_queue(
+                &transport->conn, (const char *)parts[i].iov_base + skip, left);
+        *begun |= left > 0 && err == 0;
+    }
     return err;
 }
 
@@ -187,24 +214,26 @@ int rota_transport_writelines(rota_transport *transport,
                               const struct iovec *parts, int count)
 {
     int err = check_write(transport);
-    intptr_t n;
+    bool begun = false;
 
     if (err < 0 || count == 0)
         return err;
     if (count < 0 || !parts)
         return -EINVAL;
-    n = rota__conn_writev(&transport->conn, parts, count);
-    if (n >= 0)
-        return keep_rest(transport, parts, count, (size_t)n);
-    if (transport->conn.error)
-        rota__transport_fail(transport, (int)n);
-    return (int)n;
+    for (int some; count > 0 && err == 0; parts += some, count -= some) {
+        intptr_t n;
+
+        some = count < ROTA__PARTS_AT_ONCE ? count : ROTA__PARTS_AT_ONCE;
+        n = rota__conn_writev(&transport->conn, parts, some);
+        err = n < 0 ? (int)n
+                    : keep_rest(transport, parts, some, (size_t)n, &begun);
+    }
+    return settle(transport, err, begun);
 }
 
 int rota_transport_write(rota_transport *transport, const void *data,
                          size_t size)
 {
-    struct iovec part = {(void *)(uintptr_t)data, size};
     int err = check_write(transport);
     intptr_t n;
 
@@ -213,11 +242,11 @@ int rota_transport_write(rota_transport *transport, const void *data,
     n = rota__conn_write(&transport->conn, data, size);
     if (rota__likely(n == (intptr_t)size))
         return 0;
-    if (n >= 0)
-        return keep_rest(transport, &part, 1, (size_t)n);
-    if (transport->conn.error)
-        rota__transport_fail(transport, (int)n);
-    return (int)n;
+    if (n < 0)
+        return settle(transport, (int)n, false);
+    err = rota__conn_queue(&transport->conn, (const char *)data + n,
+                           size - (size_t)n);
+    return settle(transport, err, n > 0);
 }
 
 int rota_transport_write_eof(rota_transport *transport)
@@ -226,12 +255,17 @@ int rota_transport_write_eof(rota_transport *transport)
 
     if (err == -EPIPE)
         return 0; /* asked for again */
-    return err < 0 ? err : rota__conn_write_eof(&transport->conn);
+    if (err < 0)
+        return err;
+    if (!transport->writes_only)
+        return rota__conn_write_eof(&transport->conn);
+    rota_transport_close(transport); /* there is no other direction */
+    return 0;
 }
 
 bool rota_transport_can_write_eof(const rota_transport *transport)
 {
-    return !transport->conn.filter;
+    return !transport->conn.filter && !transport->reads_only;
 }
 
 int rota_transport_set_write_buffer_limits(rota_transport *transport,
@@ -259,11 +293,16 @@ size_t rota_transport_get_write_buffer_size(const rota_transport *transport)
 
 /* --- Looking at it ------------------------------------------------------ */
 
-void rota_transport_set_protocol(rota_transport *transport,
-                                 const rota_protocol *protocol, void *arg)
+int rota_transport_set_protocol(rota_transport *transport,
+                                const rota_protocol *protocol, void *arg)
 {
+    int err = rota__protocol_check(protocol);
+
+    if (err < 0)
+        return err;
     transport->protocol = protocol;
     transport->arg = arg;
+    return 0;
 }
 
 void *rota_transport_get_protocol_arg(const rota_transport *transport)
