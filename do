@@ -16,16 +16,17 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdw-dev
     libssl-dev
     libhttp-parser-dev)
 test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
-    netcat-openbsd wrk)
+    netcat-openbsd wrk nginx-light redis-server redis-tools socat openssl)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
-    golang-go python3-uvloop valgrind strace)
+    golang-go python3-uvloop valgrind strace wrk openssl)
 
 # A package whose command is there counts as installed, wherever it is from.
 declare -A command_of=(
     [gcc]=gcc [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config
     [python3]=python3 [gdb]=gdb [golang-go]=go [valgrind]=valgrind
-    [strace]=strace [curl]=curl [wrk]=wrk
-    [netcat-openbsd]=nc [clang]=clang [clang-format]=clang-format
+    [strace]=strace [curl]=curl [wrk]=wrk [nginx-light]=/usr/sbin/nginx
+    [redis-server]=redis-server [redis-tools]=redis-cli
+    [socat]=socat [openssl]=openssl [netcat-openbsd]=nc [clang]=clang [clang-format]=clang-format
     [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [qemu-user]=qemu-aarch64)
 
 say() {
@@ -237,6 +238,26 @@ do_torture() {
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     export ROTA_TEST_SCHEDULES=${ROTA_TEST_SCHEDULES:-20000}
     sanitize asan address,undefined "$@"
+}
+
+## explore the targets of tests/fuzz: ./do fuzz [SECONDS [TARGET...]]
+do_fuzz() {
+    local seconds=${1:-60} targets=("${@:2}") target status=0
+
+    need "${test_packages[@]}" clang
+    CC=clang configure build/fuzz -Dfuzz=true -Db_lundef=false \
+        -Db_sanitize=address,undefined -Dc_args='-fsanitize=fuzzer-no-link
+            -fno-sanitize-recover=all'
+    [[ ${targets[*]} ]] || targets=(address stream tls)
+    for target in "${targets[@]}"; do
+        meson compile -C build/fuzz "fuzz_$target"
+        mkdir -p "build/fuzz/corpus/$target"
+        "build/fuzz/tests/fuzz/fuzz_$target" -max_total_time="$seconds" \
+            -timeout=60 -max_len=1000 -len_control=0 -print_final_stats=1 \
+            -artifact_prefix="build/fuzz/$target-" \
+            "build/fuzz/corpus/$target" || status=1
+    done
+    return "$status"
 }
 
 ## the test-suite built with clang

@@ -12,6 +12,7 @@
 
 #define LINE 512
 #define BEHIND 100
+#define PATIENCE 5.0
 
 struct member {
     struct member *next;
@@ -63,8 +64,11 @@ static intptr_t converse(struct member *self)
     intptr_t n;
 
     tell_all(self, "* %s has come%s\n", "");
-    while ((n = hear(self, line, sizeof line)) > 0)
+    while ((n = hear(self, line, sizeof line)) > 0) {
         tell_all(self, "%s: %s\n", line);
+        if ((n = rota_sleep(0)) < 0) /* the writers' turn, in a burst too */
+            break;
+    }
     return n;
 }
 
@@ -76,6 +80,15 @@ static void leave(struct member *self)
         at = &(*at)->next;
     *at = self->next;
     tell_all(self, "* %s has left%s\n", "");
+}
+
+/* Whoever has stopped reading is not waited for. */
+static intptr_t await_a_while(rota_task writer)
+{
+    rota_timeout patience;
+
+    (void)rota_timeout_begin(&patience, PATIENCE);
+    return rota_timeout_end(&patience, rota_await(writer));
 }
 
 static intptr_t join(struct member *self)
@@ -94,7 +107,7 @@ static intptr_t join(struct member *self)
         err = converse(self);
         leave(self);
         rota_queue_shutdown(self->heard, true);
-        ended = rota_await(writer);
+        ended = await_a_while(writer);
     }
     rota_queue_free(self->heard);
     return err < 0 ? err : ended;
@@ -109,7 +122,10 @@ static intptr_t client(rota_stream *stream, void *arg)
     n = rota_write(stream, "your name? ", 11);
     if (n > 0)
         n = hear(&self, self.name, sizeof self.name);
-    return n > 0 ? join(&self) : n;
+    if (n > 0)
+        n = join(&self);
+    /* Thrown out, or with too long a line: that is no news. */
+    return n == -ROTA_ECLOSING || n == -ROTA_ELIMIT ? 0 : n;
 }
 
 static intptr_t amain(void *port)

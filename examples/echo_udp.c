@@ -5,22 +5,16 @@
  * Port 7000 by default, 0 for any free one. One task receives and answers; a
  * send waits only while the system takes nothing.
  */
-#include <rota.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "announce.h"
 
 static int port = 7000;
 
-static int announce(const rota_datagram *endpoint)
+static int say_where(const rota_datagram *endpoint)
 {
     rota_address address;
     int err = rota_datagram_local_address(endpoint, &address);
 
-    if (err < 0)
-        return err;
-    printf("listening on 127.0.0.1 port %d\n", rota_address_port(&address));
-    fflush(stdout);
-    return 0;
+    return err < 0 ? err : announce_address(&address);
 }
 
 /* What cannot be answered is lost, as datagrams are now and then. */
@@ -28,7 +22,7 @@ static intptr_t echo(rota_datagram *endpoint)
 {
     static char buf[65536];
     rota_address from;
-    intptr_t n = announce(endpoint);
+    intptr_t n = say_where(endpoint);
 
     while (n >= 0) {
         n = rota_datagram_recv(endpoint, buf, sizeof buf, &from, NULL);
@@ -60,7 +54,7 @@ int main(int argc, char **argv)
     intptr_t err;
 
     if (argc > 1)
-        port = atoi(argv[1]);
+        port = parse_port(argv[1]);
     err = rota_address_parse(&local, "127.0.0.1", port);
     if (err == 0)
         err = rota_run(amain, &local);

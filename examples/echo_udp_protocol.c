@@ -5,18 +5,15 @@
  *
  * Port 7000 by default, 0 for any free one.
  */
-#include <rota.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "announce.h"
 
-static void announce(rota_datagram_transport *transport, void *arg)
+static void say_where(rota_datagram_transport *transport, void *arg)
 {
     rota_address address;
 
     (void)arg;
     if (rota_datagram_transport_local_address(transport, &address) == 0)
-        printf("listening on 127.0.0.1 port %d\n", rota_address_port(&address));
-    fflush(stdout);
+        (void)announce_address(&address);
 }
 
 /* What cannot be answered is lost, as datagrams are now and then. */
@@ -28,7 +25,7 @@ static void echo(rota_datagram_transport *transport, const void *data,
 }
 
 static const rota_datagram_protocol protocol = {
-    .connection_made = announce,
+    .connection_made = say_where,
     .datagram_received = echo,
 };
 
@@ -47,7 +44,7 @@ static int serve(rota_loop *loop, int port)
 
 int main(int argc, char **argv)
 {
-    int port = argc > 1 ? atoi(argv[1]) : 7000;
+    int port = argc > 1 ? parse_port(argv[1]) : 7000;
     rota_loop *loop;
     int err = rota_new_event_loop(&loop, NULL);
 

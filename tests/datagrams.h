@@ -131,6 +131,7 @@ static inline rota_address unix_address(const char *name)
 
     snprintf(path, sizeof path, "/tmp/rota-%d-%s", (int)getpid(), name);
     assert_int_equal(rota_address_unix(&address, path), 0);
+    (void)unlink(path); /* of a test that has failed */
     return address;
 }
 
@@ -311,7 +312,10 @@ static inline void link_open(struct link *link, bool connected)
 
 static inline void link_close(struct link *link)
 {
+    long blocks = harness_live_blocks();
+
     rota_datagram_free(link->datagram);
+    assert_true(harness_live_blocks() < blocks);
     close(link->fd);
 }
 

@@ -122,6 +122,30 @@ static intptr_t fill_unconnected(void *arg)
     return 0;
 }
 
+/* There is room, and what is queued has not been told yet. */
+static intptr_t send_meanwhile(void *arg)
+{
+    struct tap tap;
+
+    (void)arg;
+    tap_open(&tap, true);
+    tap_fill(&tap, 20);
+    for (int i = 0; i < 200; i++) {
+        if (i % 10 == 0)
+            tap_take(&tap);
+        assert_int_equal(tap_send(&tap), 0);
+        assert_int_equal(rota_sleep(i % 3 ? 0 : 0.001), 0);
+    }
+    tap_take_all(&tap);
+    tap_close(&tap);
+    return 0;
+}
+
+static void a_newcomer_does_not_overtake_the_queue(void)
+{
+    scenario(send_meanwhile);
+}
+
 static void none_is_lost_doubled_or_overtaken_in_the_queue(void)
 {
     scenario(fill_connected);
@@ -349,6 +373,11 @@ static void an_abort_drops_what_is_queued(void)
     scenario(abort_full);
 }
 
+static void close_at_the_first(struct end *end)
+{
+    rota_datagram_transport_close(end->transport);
+}
+
 static intptr_t close_and_receive(void *arg)
 {
     struct tap tap;
@@ -361,10 +390,13 @@ static intptr_t close_and_receive(void *arg)
               &(rota_datagram_options){.local = &own, .remote = &tap.address});
     settle();
     tap_fill(&tap, 10);
-    rota_datagram_transport_close(tap.end.transport);
+    tap.end.act = close_at_the_first;
+    bare_tell_text(tap.fd, &own, "in time");
     bare_tell_text(tap.fd, &own, "too late");
     settle();
-    assert_noted("made");
+    bare_tell_text(tap.fd, &own, "far too late");
+    settle();
+    assert_noted("made <in time>");
     tap_take_all(&tap);
     assert_noted("lost()");
     close(tap.fd);
@@ -483,7 +515,8 @@ static void without_memory_a_datagram_waits(void)
     scenario(receive_without_memory);
 }
 
-HARNESS_MAIN(TEST(none_is_lost_doubled_or_overtaken_in_the_queue),
+HARNESS_MAIN(TEST(a_newcomer_does_not_overtake_the_queue),
+             TEST(none_is_lost_doubled_or_overtaken_in_the_queue),
              TEST(a_receiver_that_cannot_say_it_has_room_is_tried_again),
              TEST(udp_goes_through_a_narrow_socket),
              TEST(an_error_of_one_does_not_stop_those_behind_it),

@@ -48,6 +48,7 @@ static intptr_t cancel_a_ready_receiver(void *arg)
     rota_task waiting;
 
     (void)arg;
+    loop->keep_order = true;
     link_open(&link, false);
     waiting = start(hear_in_task, link.datagram);
     settle();
@@ -63,6 +64,34 @@ static intptr_t cancel_a_ready_receiver(void *arg)
 static void a_receiver_that_is_cancelled_when_ready_has_taken_none(void)
 {
     scenario(cancel_a_ready_receiver);
+}
+
+static void close_it(void *datagram)
+{
+    rota_datagram_close(datagram);
+}
+
+static intptr_t close_under_a_ready_receiver(void *arg)
+{
+    rota_loop *loop = rota_get_running_loop();
+    struct link link;
+    rota_task waiting;
+
+    (void)arg;
+    loop->keep_order = true;
+    link_open(&link, false);
+    waiting = start(hear_in_task, link.datagram);
+    settle();
+    tell(&link, "too late");
+    assert_int_equal(rota_call_soon(loop, NULL, close_it, link.datagram), 0);
+    assert_int_equal(rota_await(waiting), -ROTA_ECLOSING);
+    link_close(&link);
+    return 0;
+}
+
+static void a_receiver_that_was_ready_hears_of_the_close(void)
+{
+    scenario(close_under_a_ready_receiver);
 }
 
 static intptr_t time_out(void *arg)
@@ -164,6 +193,7 @@ static void what_is_left_of_a_batch_goes_with_the_endpoint(void)
 
 HARNESS_MAIN(TEST(a_cancelled_receiver_has_lost_nothing),
              TEST(a_receiver_that_is_cancelled_when_ready_has_taken_none),
+             TEST(a_receiver_that_was_ready_hears_of_the_close),
              TEST(a_receiver_can_have_a_time_limit),
              TEST(a_second_receiver_is_refused),
              TEST(bursts_on_several_endpoints_do_not_mix),

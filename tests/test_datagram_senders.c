@@ -209,6 +209,44 @@ static void a_sender_that_is_cancelled_when_ready_lets_the_next_one_go(void)
     scenario(cancel_a_ready_one);
 }
 
+static rota_task next_in_line;
+
+/* Its turn has been given to the next one, who has not run yet. */
+static intptr_t send_and_cancel_the_next(void *arg)
+{
+    intptr_t n = send_number(arg);
+
+    assert_true(rota_task_cancel(next_in_line));
+    return n;
+}
+
+static intptr_t cancel_the_next(void *arg)
+{
+    rota_task first, last;
+
+    (void)arg;
+    tap_open(true);
+    tap_fill();
+    first = start(send_and_cancel_the_next, (void *)(intptr_t)tap.filled);
+    settle();
+    next_in_line = start_sender(tap.filled + 1);
+    settle();
+    last = start_sender(tap.filled + 2);
+    settle();
+    tap_take(-1);
+    assert_int_equal(rota_await(first), sizeof(int));
+    assert_int_equal(rota_await(next_in_line), -ECANCELED);
+    assert_int_equal(rota_await(last), sizeof(int));
+    assert_noted("0 1:ECANCELED 2");
+    tap_close();
+    return 0;
+}
+
+static void a_turn_that_is_given_to_a_cancelled_sender_goes_on(void)
+{
+    scenario(cancel_the_next);
+}
+
 static intptr_t lose_the_receiver(void *arg)
 {
     rota_task tasks[SENDERS];
@@ -340,6 +378,7 @@ HARNESS_MAIN(TEST(senders_wait_in_line_until_there_is_room),
              TEST(senders_try_again_where_nobody_tells_of_room),
              TEST(a_cancelled_sender_has_sent_nothing_and_holds_up_nobody),
              TEST(a_sender_that_is_cancelled_when_ready_lets_the_next_one_go),
+             TEST(a_turn_that_is_given_to_a_cancelled_sender_goes_on),
              TEST(an_error_is_told_to_each_that_waits),
              TEST(a_close_wakes_all_who_wait),
              TEST(a_free_waits_for_those_who_are_inside),

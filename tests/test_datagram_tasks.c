@@ -120,6 +120,36 @@ static void what_is_cut_off_is_told(void)
     scenario(receive_parts);
 }
 
+static intptr_t cut_huge_ones(void *arg)
+{
+    static char huge[300000];
+    static char back[400000];
+    rota_address local = unix_address("huge");
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    rota_datagram *datagram;
+    bool truncated = false;
+
+    (void)arg;
+    set_option(fd, SO_SNDBUF, sizeof huge);
+    assert_int_equal(rota_datagram_open(
+                         &datagram, &(rota_datagram_options){.local = &local}),
+                     0);
+    bare_tell(fd, &local, huge, sizeof huge);
+    assert_int_equal(
+        rota_datagram_recv(datagram, back, sizeof back, NULL, &truncated),
+        256 * 1024);
+    assert_true(truncated);
+    rota_datagram_free(datagram);
+    close(fd);
+    unix_unlink(&local);
+    return 0;
+}
+
+static void what_the_loop_has_no_room_for_is_cut_off_too(void)
+{
+    scenario(cut_huge_ones);
+}
+
 static intptr_t send_the_largest(void *arg)
 {
     static char back[LARGEST + 1];
@@ -382,6 +412,7 @@ static void a_lack_of_memory_loses_nothing(void)
 HARNESS_MAIN(TEST(two_tasks_ask_and_answer),
              TEST(a_connected_endpoint_needs_no_address),
              TEST(what_is_cut_off_is_told),
+             TEST(what_the_loop_has_no_room_for_is_cut_off_too),
              TEST(the_largest_goes_and_a_larger_one_is_an_error),
              TEST(a_refusal_comes_once_and_the_endpoint_goes_on),
              TEST(a_unix_socket_without_a_name_cannot_be_answered),

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers that mean harm or know no better: silent ones, slow ones, endless
- * ones, those that talk garbage, and those that are gone before we look
+ * Peers that mean harm or know no better: those that never read, those that
+ * are slow, that never end, and that talk garbage
  *
  * Time is virtual; memory is counted at rota's allocator.
  */
 #define _GNU_SOURCE
-#include "sockets.h"
+#include "answering.h"
+#include "tls_pairs.h"
 
 #include <malloc.h>
 #include <netinet/tcp.h>
 
-#define TICK 0.01
 #define KIB 1024
 
 /* --- How much memory rota has at most ----------------------------------- */
@@ -68,12 +68,6 @@ static size_t memory_limit(size_t more)
 }
 
 #define assert_memory_below(limit) assert_in_range(most, 1, limit)
-
-static void assert_about(double time, double wanted)
-{
-    if (time < wanted - 1e-9 || time > wanted + 2 * TICK)
-        fail_msg("it took %.6f s instead of %.6f", time, wanted);
-}
 
 /* --- Peers that do not read --------------------------------------------- */
 
@@ -291,75 +285,6 @@ static unsigned draw(unsigned below)
     return (unsigned)(randomness >> 33) % below;
 }
 
-static rota_server *server;
-static int server_port;
-static int answered;
-static int refused;
-static int timed_out;
-
-/* A little protocol: a line with a number, and so many bytes. */
-static intptr_t answer(rota_stream *stream, void *arg)
-{
-    char line[80];
-    char body[1000];
-    unsigned long size;
-    rota_timeout idle;
-    intptr_t n;
-
-    (void)arg;
-    rota_timeout_begin(&idle, 60);
-    while ((n = rota_read_line(stream, line, sizeof line - 1)) > 0) {
-        line[n] = '\0';
-        size = strtoul(line, NULL, 10);
-        n = size < sizeof body ? rota_read_exactly(stream, body, size)
-                               : -EPROTO;
-        if (n < 0)
-            break;
-        n = rota_write(stream, "ok\n", 3);
-        if (n < 0)
-            break;
-        answered++;
-    }
-    n = rota_timeout_end(&idle, n);
-    refused += n < 0;
-    timed_out += n == -ETIMEDOUT;
-    assert_true(n == 0 || n == -EPROTO || n == -ROTA_ELIMIT ||
-                n == -ROTA_EINCOMPLETE || n == -ECONNRESET || n == -EPIPE ||
-                n == -ETIMEDOUT);
-    return 0;
-}
-
-static void begin_to_serve(void)
-{
-    rota_address address;
-
-    answered = refused = timed_out = 0;
-    assert_int_equal(rota_start_server(&server, answer, NULL, "127.0.0.1", 0),
-                     0);
-    assert_int_equal(rota_server_address(server, 0, &address), 0);
-    server_port = rota_address_port(&address);
-}
-
-static void end_serving(void)
-{
-    rota_server_close(server);
-    assert_int_equal(rota_server_wait_closed(server), 0);
-    rota_server_free(server);
-}
-
-/* The server is well: somebody is answered. */
-static void assert_served(void)
-{
-    rota_stream *stream;
-    char buf[8];
-
-    assert_int_equal(rota_open_connection(&stream, "127.0.0.1", server_port),
-                     0);
-    assert_int_equal(rota_write(stream, "5\nhello", 7), 7);
-    assert_int_equal(rota_read_line(stream, buf, sizeof buf), 3);
-    rota_stream_free(stream);
-}
-
 static void talk_garbage(void)
 {
     static const char usual[] = "0123456789\n\n\n \r\0\377-";
@@ -441,252 +366,98 @@ static void urgent_data_does_not_stop_a_reader(void)
     scenario(read_around_urgent_data);
 }
 
-/* --- Peers that are gone before they are looked at ---------------------- */
+/* --- Garbage instead of TLS ----------------------------------------------- */
 
-enum { MANY = 1000, AT_ONCE = 50 };
+static rota_tls_context *context;
 
-static intptr_t serve_the_hasty(void *arg)
+static intptr_t must_not_be_served(rota_stream *stream, void *arg)
 {
-    bool reset = *(bool *)arg;
-
-    begin_to_serve();
-    for (int i = 0; i < MANY; i += AT_ONCE) {
-        for (int j = 0; j < AT_ONCE; j++) {
-            int fd = bare_connect(server_port);
-
-            if (reset)
-                bare_reset(fd);
-            else
-                close(fd);
-        }
-        pass_turns(3);
-    }
-    assert_served();
-    end_serving();
-    assert_int_equal(answered, 1);
-    return 0;
-}
-
-static void those_who_connect_and_close_at_once_harm_nobody(void)
-{
-    assert_int_equal(run_virtually(serve_the_hasty, &(bool){false}), 0);
-}
-
-static void those_who_reset_before_the_accept_harm_nobody(void)
-{
-    assert_int_equal(run_virtually(serve_the_hasty, &(bool){true}), 0);
-}
-
-static void raise_fd_limit(void)
-{
-    struct rlimit limit;
-
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur < 2 * MANY + 100)
-        harness_skip("too few descriptors are allowed");
-}
-
-/* A thousand that say nothing, or half a line: dropped after the minute that
-   the server gives them, while others are served. */
-static intptr_t serve_the_silent(void *arg)
-{
-    static int fds[MANY];
-    double began = now();
-
+    (void)stream;
     (void)arg;
-    begin_to_serve();
-    for (int i = 0; i < MANY; i++) {
-        fds[i] = bare_connect(server_port);
-        if (i % 2)
-            bare_say(fds[i], "12");
-        if (i % AT_ONCE == 0)
-            pass_turns(3);
-    }
-    assert_served();
-    while (rota_server_client_count(server) > 0)
-        assert_int_equal(rota_sleep(TICK), 0);
-    assert_about(now() - began, 60);
-    for (int i = 0; i < MANY; i++) {
-        assert_string_equal(bare_hear(fds[i]), "EOF");
-        close(fds[i]);
-    }
-    assert_int_equal(timed_out, MANY);
-    end_serving();
+    fail_msg("garbage has agreed on TLS");
     return 0;
 }
 
-static void a_thousand_silent_connections_are_dropped_on_time(void)
-{
-    raise_fd_limit();
-    scenario(serve_the_silent);
-}
-
-static intptr_t close_with_a_full_backlog(void *arg)
-{
-    int fds[AT_ONCE];
-
-    (void)arg;
-    begin_to_serve();
-    for (int i = 0; i < AT_ONCE; i++)
-        fds[i] = bare_connect(server_port);
-    end_serving();
-    for (int i = 0; i < AT_ONCE; i++) {
-        assert_string_equal(bare_hear(fds[i]), "RESET");
-        close(fds[i]);
-    }
-    assert_int_equal(answered, 0);
-    return 0;
-}
-
-static void a_server_that_closes_resets_those_it_has_not_accepted(void)
-{
-    scenario(close_with_a_full_backlog);
-}
-
-/* --- No descriptor left -------------------------------------------------- */
-
-static int told;
-
-static void note_exception(rota_loop *loop,
-                           const rota_exception_context *context, void *arg)
+static void note_nothing(rota_loop *loop, const rota_exception_context *what,
+                         void *arg)
 {
     (void)loop;
+    (void)what;
     (void)arg;
-    assert_int_equal(context->error, -EMFILE);
-    told++;
 }
 
-static intptr_t go_on_without_descriptors(void *arg)
+static intptr_t serve_tls_garbage(void *arg)
 {
-    rota_stream *stream;
-    rota_stream *none;
-    char buf[8];
-    int waiting;
-    rlim_t before;
+    const rota_server_options options = {.tls = context};
+    rota_address address;
 
     (void)arg;
-    rota_set_exception_handler(rota_get_running_loop(), note_exception, NULL);
-    begin_to_serve();
-    assert_int_equal(rota_open_connection(&stream, "127.0.0.1", server_port),
+    rota_set_exception_handler(rota_get_running_loop(), note_nothing, NULL);
+    assert_int_equal(rota_start_server_with(&answerer, must_not_be_served, NULL,
+                                            "127.0.0.1", 0, &options),
                      0);
-    pass_turns(3);
-    waiting = bare_connect(server_port);
-    before = limit_fds(0);
-    while (told < 3) { /* the connection that there is goes on */
-        assert_int_equal(rota_open_connection(&none, "127.0.0.1", server_port),
-                         -EMFILE);
-        assert_int_equal(rota_write(stream, "0\n", 2), 2);
-        assert_int_equal(rota_read_line(stream, buf, sizeof buf), 3);
-        assert_int_equal(rota_sleep(0.1), 0);
+    assert_int_equal(rota_server_address(answerer, 0, &address), 0);
+    server_port = rota_address_port(&address);
+    randomness = 1;
+    for (int i = 0; i < 300; i++) {
+        talk_garbage();
+        pass_turns(2);
     }
-    unlimit_fds(before);
-    assert_served();
-    bare_say(waiting, "0\n");
-    assert_int_equal(rota_sleep(2), 0);
-    assert_string_equal(bare_hear(waiting), "ok\n");
-    close(waiting);
-    rota_stream_free(stream);
+    assert_int_equal(rota_sleep(100), 0); /* a handshake has a minute */
+    assert_int_equal(rota_server_client_count(answerer), 0);
     end_serving();
     return 0;
 }
 
-static void
-without_descriptors_old_connections_go_on_and_new_ones_come_later(void)
+static void garbage_does_not_agree_on_tls(void)
 {
-    scenario(go_on_without_descriptors);
+    make_papers();
+    context = server_with("server");
+    scenario(serve_tls_garbage);
+    rota_tls_context_free(context);
+    papers_end();
 }
 
-/* --- Addresses that cannot be used -------------------------------------- */
-
-static int open_error(const char *host, int port)
+static intptr_t answer_in_the_clear(rota_stream *stream, void *arg)
 {
-    rota_stream *stream = NULL;
-    int err = rota_open_connection(&stream, host, port);
-
-    assert_null(stream);
-    return err;
-}
-
-static int listen_error(const char *host, int port)
-{
-    rota_server *none = NULL;
-    int err = rota_start_server(&none, answer, NULL, host, port);
-
-    assert_null(none);
-    return err;
-}
-
-static intptr_t use_the_unusable(void *arg)
-{
-    int port;
-    int listener = bare_listen(&port, 0, 1);
-
     (void)arg;
-    assert_int_equal(open_error("127.0.0.1", 0), -EINVAL);
-    assert_int_equal(open_error("127.0.0.1", -1), -EINVAL);
-    assert_int_equal(open_error("127.0.0.1", 65536), -EINVAL);
-    assert_int_equal(open_error(NULL, port), -EINVAL);
-    assert_int_equal(open_error("127.0.0.1", unused_port()), -ECONNREFUSED);
-    assert_int_equal(listen_error("127.0.0.1", -1), -EINVAL);
-    assert_int_equal(listen_error("127.0.0.1", 65536), -EINVAL);
-    assert_int_equal(listen_error("127.0.0.1", port), -EADDRINUSE);
-    assert_int_equal(listen_error("192.0.2.1", 0), -EADDRNOTAVAIL);
-    close(listener);
-    return 0;
+    return rota_write(stream, "220 hello there, no TLS\r\n", 25) < 0;
 }
 
-static void addresses_that_cannot_be_used_are_errors(void)
+static intptr_t connect_to_the_clear(void *arg)
 {
-    scenario(use_the_unusable);
-}
-
-/* Its SYNs are dropped: nothing is heard, for ever. */
-static intptr_t connect_to_a_full_backlog(void *arg)
-{
-    int fds[4];
-    int port;
-    int listener = bare_listen(&port, 0, 1);
-    rota_timeout limit;
+    const rota_connect_options options = {.tls = context};
     rota_stream *stream;
-    double began = now();
-    intptr_t err;
+    rota_address address;
 
     (void)arg;
-    bare_fill_backlog(port, fds, 4);
-    rota_timeout_begin(&limit, 0.2);
-    err = rota_open_connection(&stream, "127.0.0.1", port);
-    assert_int_equal(rota_timeout_end(&limit, err), -ETIMEDOUT);
-    assert_about(now() - began, 0.2);
-    for (int i = 0; i < 4; i++)
-        close(fds[i]);
-    close(listener);
+    assert_int_equal(
+        rota_start_server(&answerer, answer_in_the_clear, NULL, "127.0.0.1", 0),
+        0);
+    assert_int_equal(rota_server_address(answerer, 0, &address), 0);
+    assert_int_equal(rota_open_connection_with(&stream, "127.0.0.1",
+                                               rota_address_port(&address),
+                                               &options),
+                     -ROTA_ETLS);
+    end_serving();
     return 0;
 }
 
-static void a_connect_that_nobody_answers_times_out(void)
+static void a_server_without_tls_is_an_error(void)
 {
-    scenario(connect_to_a_full_backlog);
+    make_papers();
+    context = plain_client();
+    scenario(connect_to_the_clear);
+    rota_tls_context_free(context);
+    papers_end();
 }
 
-#define TEST_OF_FDS(name)                                                      \
-    TEST_SKIP_UNDER(name, HARNESS_VALGRIND,                                    \
-                    "valgrind has descriptors of its own")
-
-HARNESS_MAIN(
-    TEST(a_peer_that_never_reads_costs_no_memory_and_no_time),
-    TEST(a_slow_reader_bounds_what_writes_keep),
-    TEST(a_slow_reader_bounds_what_drains_keep),
-    TEST(a_line_that_drips_does_not_push_the_timeout_back),
-    TEST(a_line_without_end_is_refused_at_the_limit),
-    TEST(garbage_gets_an_error_and_others_are_served),
-    TEST(urgent_data_does_not_stop_a_reader),
-    TEST(those_who_connect_and_close_at_once_harm_nobody),
-    TEST(those_who_reset_before_the_accept_harm_nobody),
-    TEST_OF_FDS(a_thousand_silent_connections_are_dropped_on_time),
-    TEST(a_server_that_closes_resets_those_it_has_not_accepted),
-    TEST_OF_FDS(
-        without_descriptors_old_connections_go_on_and_new_ones_come_later),
-    TEST(addresses_that_cannot_be_used_are_errors),
-    TEST(a_connect_that_nobody_answers_times_out))
+HARNESS_MAIN(TEST(a_peer_that_never_reads_costs_no_memory_and_no_time),
+             TEST(a_slow_reader_bounds_what_writes_keep),
+             TEST(a_slow_reader_bounds_what_drains_keep),
+             TEST(a_line_that_drips_does_not_push_the_timeout_back),
+             TEST(a_line_without_end_is_refused_at_the_limit),
+             TEST(garbage_gets_an_error_and_others_are_served),
+             TEST(urgent_data_does_not_stop_a_reader),
+             TEST(garbage_does_not_agree_on_tls),
+             TEST(a_server_without_tls_is_an_error))

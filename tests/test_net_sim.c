@@ -23,7 +23,9 @@ static uint64_t seeds(void)
     const char *value = getenv("ROTA_TEST_SEEDS");
     uint64_t count = value ? strtoull(value, NULL, 0) : 0;
 
-    return count ? count : (uint64_t)(SEEDS / harness_slowness()) + 2;
+    return count ? count
+                 : (uint64_t)(SEEDS / harness_slowness() / harness_slowness()) +
+                       10;
 }
 
 /* --- A wire that is only slow ------------------------------------------- */
@@ -77,15 +79,22 @@ static intptr_t hear(rota_stream *stream)
     do {
         size_t size = 1 + wire_draw(sizeof piece);
 
-        if (wire_draw(3) == 0) {
+        const void *lent = piece;
+
+        switch (wire_draw(3)) {
+        case 0:
             n = rota_read_exactly(stream, piece, size);
             if (n == -ROTA_EINCOMPLETE)
                 n = rota_read(stream, piece, sizeof piece);
-        } else {
+            break;
+        case 1:
+            n = rota_read_borrowed(stream, &lent);
+            break;
+        default:
             n = rota_read(stream, piece, size);
         }
         for (intptr_t i = 0; i < n; i++, heard++)
-            assert_int_equal(piece[i], letter(heard));
+            assert_int_equal(((const char *)lent)[i], letter(heard));
     } while (n > 0);
     return n < 0 ? n : (intptr_t)heard;
 }
@@ -201,6 +210,126 @@ static void events_that_are_not_true_do_no_harm(void)
     }
 }
 
+/* --- Timeouts at any moment ---------------------------------------------- */
+
+enum { LETTERS = 60 };
+
+/* Messages of a head, number and size, and a body; each write has a timeout.
+   sure[] says which have certainly gone. */
+struct letters {
+    rota_stream *ends[2];
+    bool sure[LETTERS];
+    bool heard[LETTERS];
+    int late_reads;
+    int late_writes;
+};
+
+struct head {
+    uint16_t number;
+    uint16_t size;
+};
+
+static intptr_t post_letters(void *arg)
+{
+    struct letters *letters = arg;
+    rota_stream *stream = letters->ends[0];
+    char letter_text[sizeof(struct head) + 500];
+
+    for (int i = 0; i < LETTERS; i++) {
+        struct head head = {(uint16_t)i, (uint16_t)wire_draw(500)};
+        size_t size = sizeof head + head.size;
+        rota_timeout limit;
+        intptr_t n;
+
+        memcpy(letter_text, &head, sizeof head);
+        memset(letter_text + sizeof head, i, head.size);
+        rota_timeout_begin(&limit, 0.001 * wire_draw(200));
+        if (wire_draw(2))
+            n = rota_writelines(
+                stream,
+                (struct iovec[]){{letter_text, sizeof head},
+                                 {letter_text + sizeof head, head.size}},
+                2);
+        else
+            n = rota_write(stream, letter_text, size);
+        n = rota_timeout_end(&limit, n);
+        assert_true(n == (intptr_t)size || n == -ETIMEDOUT);
+        letters->sure[i] = n > 0;
+        letters->late_writes += n < 0;
+    }
+    assert_int_equal(rota_write_eof(stream), 0);
+    return 0;
+}
+
+/* Tries again until it is there, or the end. */
+static intptr_t read_in_time(struct letters *letters, void *buf, size_t size)
+{
+    intptr_t n;
+
+    do {
+        rota_timeout limit;
+
+        rota_timeout_begin(&limit, 0.001 * wire_draw(30));
+        n = rota_read_exactly(letters->ends[1], buf, size);
+        n = rota_timeout_end(&limit, n);
+        letters->late_reads += n == -ETIMEDOUT;
+    } while (n == -ETIMEDOUT);
+    return n;
+}
+
+static void read_letters(struct letters *letters)
+{
+    char body[500];
+    struct head head;
+    int next = 0;
+    intptr_t n;
+
+    while ((n = read_in_time(letters, &head, sizeof head)) > 0) {
+        assert_in_range(head.number, next, LETTERS - 1);
+        assert_int_equal(read_in_time(letters, body, head.size), head.size);
+        for (int i = 0; i < head.size; i++)
+            assert_int_equal(body[i], head.number);
+        letters->heard[head.number] = true;
+        next = head.number + 1;
+    }
+    assert_int_equal(n, -ROTA_EINCOMPLETE);
+    assert_true(rota_at_eof(letters->ends[1])); /* and not half of a head */
+}
+
+static intptr_t send_letters(void *arg)
+{
+    struct letters *letters = arg;
+    rota_task task;
+
+    wire_open(0, letters->ends);
+    assert_int_equal(
+        rota_stream_set_write_buffer_limits(letters->ends[0], 300, 60), 0);
+    task = start(post_letters, letters);
+    read_letters(letters);
+    assert_int_equal(rota_await(task), 0);
+    for (int i = 0; i < LETTERS; i++)
+        assert_true(letters->heard[i] || !letters->sure[i]);
+    for (int i = 0; i < 2; i++)
+        rota_stream_free(letters->ends[i]);
+    return 0;
+}
+
+static void timeouts_at_any_moment_lose_no_byte_and_halve_no_message(void)
+{
+    int late_reads = 0;
+    int late_writes = 0;
+
+    for (uint64_t seed = 1; seed <= seeds(); seed++) {
+        struct letters letters = {.late_reads = 0};
+
+        wire_begin(seed);
+        in_simulation(send_letters, &letters);
+        late_reads += letters.late_reads;
+        late_writes += letters.late_writes;
+    }
+    assert_true(late_reads > 10 && late_writes > 10);
+}
+
 /* --- Each system call fails once ---------------------------------------- */
 
 /* True once the call that was to fail has not come. */
@@ -233,7 +362,7 @@ static bool fail_the_nth(long nth, int error)
 static void a_system_call_that_fails_is_an_error_of_its_connection(void)
 {
     static const int errors[] = {ECONNRESET, ETIMEDOUT, EPIPE, EHOSTUNREACH};
-    long step = 1 + (long)(harness_slowness() * 2);
+    long step = 1 + (long)(harness_slowness() * 5);
 
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         for (long nth = 1 + (long)i; !fail_the_nth(nth, errors[i]); nth += step)
@@ -347,6 +476,7 @@ HARNESS_MAIN(
     TEST(every_schedule_of_a_slow_wire_loses_nothing),
     TEST(a_seed_is_a_run_to_the_microsecond),
     TEST(events_that_are_not_true_do_no_harm),
+    TEST(timeouts_at_any_moment_lose_no_byte_and_halve_no_message),
     TEST_TIMEOUT(a_system_call_that_fails_is_an_error_of_its_connection, 60),
     TEST(at_a_dead_wire_timeouts_fire_to_the_microsecond),
     TEST(simulated_fds_have_readers_and_writers))

@@ -286,17 +286,17 @@ static void exchange(const struct fault *fault, size_t bytes, int room)
 
 static void megabytes_pass_both_ways(void)
 {
-    exchange(&(struct fault){.piece = 0}, 4 * MIB, 0);
+    exchange(&(struct fault){.piece = 0}, scaled(4 * MIB), 0);
 }
 
 static void ragged_pieces_make_a_whole(void)
 {
-    exchange(&(struct fault){.piece = 5000, .ragged = true}, MIB, 0);
+    exchange(&(struct fault){.piece = 5000, .ragged = true}, scaled(MIB), 0);
 }
 
 static void single_bytes_make_a_whole(void)
 {
-    exchange(&(struct fault){.piece = 1}, 3000, 0);
+    exchange(&(struct fault){.piece = 1}, scaled(3000), 0);
 }
 
 static void buffers_that_are_always_full_lose_nothing(void)
@@ -378,7 +378,8 @@ static void an_abort_ends_what_a_silent_peer_would_hold_for_ever(void)
     assert_int_equal(dialogue.client.error, -ECONNABORTED);
     assert_true(dialogue.client.pauses > 0);
     assert_true(dialogue.client.said < 64 * MIB);
-    assert_in_range(dialogue.server.heard, 1, dialogue.client.said);
+    assert_in_range(dialogue.server.heard, kind_now == &tls ? 0 : 1,
+                    dialogue.client.said); /* a record may be cut off */
     assert_true(dialogue.took >= 200);
 }
 

@@ -38,9 +38,9 @@ struct way {
 };
 
 static const struct way ways[] = {
-    {by_exactly, 5, "ab\r\nc", "d"},  {by_until, 100, "ab\r\n", "cd"},
-    {by_any, 100, "ab\r\n", "cd"},    {by_line, 100, "ab\r\n", "cd"},
-    {by_all, 100, "ab\r\ncd", ""},    {by_exactly, 6, "ab\r\ncd", ""},
+    {by_exactly, 5, "ab\r\nc", "d"}, {by_until, 100, "ab\r\n", "cd"},
+    {by_any, 100, "ab\r\n", "cd"},   {by_line, 100, "ab\r\n", "cd"},
+    {by_all, 100, "ab\r\ncd", ""},   {by_exactly, 6, "ab\r\ncd", ""},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -409,11 +409,12 @@ static void a_read_without_memory_loses_nothing(void)
     run(run_out_of_memory);
 }
 
-HARNESS_MAIN(TEST(every_read_is_whole_over_every_kind),
-             TEST(what_has_come_is_read_over_every_kind),
-             TEST(a_cancelled_read_loses_nothing_over_any_kind),
-             TEST(closing_wakes_every_reader_over_every_kind),
-             TEST(every_write_arrives_whole_though_it_is_closed_over_every_kind),
-             TEST(a_cancelled_write_is_whole_or_nothing_over_any_kind),
-             TEST(a_peer_that_goes_away_ends_every_write_without_a_signal),
-             TEST(a_read_without_memory_loses_nothing))
+HARNESS_MAIN(
+    TEST(every_read_is_whole_over_every_kind),
+    TEST(what_has_come_is_read_over_every_kind),
+    TEST(a_cancelled_read_loses_nothing_over_any_kind),
+    TEST(closing_wakes_every_reader_over_every_kind),
+    TEST(every_write_arrives_whole_though_it_is_closed_over_every_kind),
+    TEST(a_cancelled_write_is_whole_or_nothing_over_any_kind),
+    TEST(a_peer_that_goes_away_ends_every_write_without_a_signal),
+    TEST(a_read_without_memory_loses_nothing))

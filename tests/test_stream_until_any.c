@@ -218,9 +218,8 @@ static void search_at_random(struct pair *pair)
     }
     bare_send(pair->peer, text, TEXT);
     while ((size = plainly(text + at, TEXT - at, separators, 3)) > 0) {
-        assert_int_equal(rota_read_until_any(pair->stream, separators, 3, buf,
-                                             TEXT),
-                         size);
+        assert_int_equal(
+            rota_read_until_any(pair->stream, separators, 3, buf, TEXT), size);
         assert_memory_equal(buf, text + at, size);
         at += size;
     }

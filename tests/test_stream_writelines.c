@@ -262,11 +262,10 @@ static void without_memory_none_is_taken_and_the_stream_goes_on(void)
     run(write_without_memory);
 }
 
-HARNESS_MAIN(
-    TEST(pieces_arrive_as_one_and_empty_ones_do_no_harm),
-    TEST(what_cannot_be_written_says_why),
-    TEST(thousands_of_pieces_arrive_in_their_order),
-    TEST(a_cancelled_one_has_taken_all_of_its_pieces_or_none),
-    TEST(one_that_was_cancelled_before_its_first_byte_has_taken_none),
-    TEST(below_the_high_mark_it_does_not_wait),
-    TEST(without_memory_none_is_taken_and_the_stream_goes_on))
+HARNESS_MAIN(TEST(pieces_arrive_as_one_and_empty_ones_do_no_harm),
+             TEST(what_cannot_be_written_says_why),
+             TEST(thousands_of_pieces_arrive_in_their_order),
+             TEST(a_cancelled_one_has_taken_all_of_its_pieces_or_none),
+             TEST(one_that_was_cancelled_before_its_first_byte_has_taken_none),
+             TEST(below_the_high_mark_it_does_not_wait),
+             TEST(without_memory_none_is_taken_and_the_stream_goes_on))

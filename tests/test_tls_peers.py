@@ -233,7 +233,7 @@ def s_client_talks_to_rota():
             done = subprocess.run(
                 ['openssl', 's_client', '-connect', f'127.0.0.1:{port}',
                  '-CAfile', paper('ca.pem'), '-verify_return_error', '-quiet',
-                 '-servername', 'localhost', version, '-no_ign_eof'],
+                 '-servername', 'localhost', version],
                 input=b'GET / HTTP/1.0\r\n\r\n', capture_output=True,
                 timeout=PATIENCE)
             assert b'localhost' in done.stdout, done

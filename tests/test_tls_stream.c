@@ -204,13 +204,6 @@ static void tls_has_no_half_close(void)
 
 /* --- Cancelling --------------------------------------------------------- */
 
-static intptr_t read_ten(void *stream)
-{
-    char buf[10];
-
-    return rota_read_exactly(stream, buf, sizeof buf);
-}
-
 static intptr_t cancel_reads(void *arg)
 {
     struct tls_pair pair;
@@ -232,24 +225,6 @@ static intptr_t cancel_reads(void *arg)
 static void a_cancelled_read_has_lost_nothing(void)
 {
     run_tls(cancel_reads);
-}
-
-struct block {
-    rota_stream *stream;
-    size_t size;
-    char letter;
-};
-
-static intptr_t write_block(void *arg)
-{
-    const struct block *block = arg;
-    char *data = malloc(block->size);
-    intptr_t n;
-
-    memset(data, block->letter, block->size);
-    n = rota_write(block->stream, data, block->size);
-    free(data);
-    return n;
 }
 
 /* Reads until "." comes; counts the letters. */
@@ -314,6 +289,59 @@ static intptr_t cancel_writes(void *arg)
 static void a_cancelled_write_has_taken_all_or_nothing(void)
 {
     run_tls(cancel_writes);
+}
+
+/* --- Without memory ----------------------------------------------------- */
+
+static intptr_t lack_memory(void *arg)
+{
+    static char block[300000];
+    size_t counts[256] = {0};
+    struct tls_pair pair;
+    size_t sum = 0;
+
+    (void)arg;
+    memset(block, 'a', sizeof block);
+    tls_pair_open_narrow(&pair);
+    for (; rota_stream_write_buffer_size(pair.client.stream) == 0; sum += 5000)
+        assert_int_equal(rota_write_nowait(pair.client.stream, block, 5000), 0);
+    harness_fail_allocation(1);
+    assert_int_equal(rota_write_nowait(pair.client.stream, block, sizeof block),
+                     -ENOMEM);
+    harness_fail_allocation(-1);
+    assert_int_equal(rota_write_nowait(pair.client.stream, ".", 1), 0);
+    count_letters(pair.server.stream, counts);
+    assert_int_equal(counts['a'], sum);
+    tls_pair_close(&pair);
+    return 0;
+}
+
+static void a_write_without_memory_is_none(void)
+{
+    run_tls(lack_memory);
+}
+
+static intptr_t lose_half_a_record(void *arg)
+{
+    static char block[5000];
+    struct tls_pair pair;
+    int err = 0;
+
+    (void)arg;
+    tls_pair_open_narrow(&pair);
+    harness_fail_allocation(1);
+    for (int i = 0; err == 0 && i < 1000; i++)
+        err = rota_write_nowait(pair.client.stream, block, sizeof block);
+    harness_fail_allocation(-1);
+    assert_int_equal(err, -ENOMEM);
+    assert_int_equal(rota_write(pair.client.stream, "x", 1), -ENOMEM);
+    tls_pair_close(&pair);
+    return 0;
+}
+
+static void a_record_that_cannot_be_kept_is_the_end(void)
+{
+    run_tls(lose_half_a_record);
 }
 
 /* --- Keys that change --------------------------------------------------- */
@@ -400,171 +428,6 @@ static void a_peer_that_wants_answers_and_reads_none_is_stopped(void)
     run_tls(flood);
 }
 
-/* --- TLS that begins in the middle -------------------------------------- */
-
-static intptr_t start_in_the_middle(void *arg)
-{
-    struct tls_pair pair;
-
-    (void)arg;
-    tls_pair_connect(&pair, plain_client(), server_with("server"), 0);
-    say(pair.client.stream, "STARTTLS\n");
-    expect_words(pair.server.stream, "STARTTLS\n");
-    say(pair.server.stream, "go on\n");
-    expect_words(pair.client.stream, "go on\n");
-    tls_pair_shake(&pair);
-    assert_int_equal(pair.client.result, 0);
-    say(pair.client.stream, "secret");
-    expect_words(pair.server.stream, "secret");
-    tls_pair_close(&pair);
-    return 0;
-}
-
-static void tls_can_begin_after_words_in_the_clear(void)
-{
-    run_tls(start_in_the_middle);
-}
-
-static intptr_t inject(void *arg)
-{
-    struct tls_pair pair;
-    char line[100];
-
-    (void)arg;
-    tls_pair_connect(&pair, plain_client(), server_with("server"), 0);
-    say(pair.client.stream, "STARTTLS\nDELETE ALL\n");
-    assert_int_equal(rota_read_line(pair.server.stream, line, 100), 9);
-    pair.server.result = rota_start_tls(pair.server.stream, pair.server.context,
-                                        &pair.server.options);
-    assert_int_equal(pair.server.result, -EPROTO);
-    assert_int_equal(rota_read_line(pair.server.stream, line, 100), 11);
-    tls_pair_close(&pair);
-    return 0;
-}
-
-static void words_in_the_clear_do_not_get_into_tls(void)
-{
-    run_tls(inject);
-}
-
-static intptr_t read_clear(void *arg)
-{
-    static char buf[100000];
-    struct tls_end *end = arg;
-    size_t sum = 0;
-
-    while (sum < 500000) {
-        size_t most = 500000 - sum < sizeof buf ? 500000 - sum : sizeof buf;
-        intptr_t n = rota_read(end->stream, buf, most);
-
-        if (n <= 0)
-            return n < 0 ? n : -ROTA_EINCOMPLETE;
-        sum += (size_t)n;
-    }
-    return shake_hands(end);
-}
-
-static intptr_t start_behind_much(void *arg)
-{
-    static char block[500000];
-    struct tls_pair pair;
-    rota_task tasks[2];
-
-    (void)arg;
-    tls_pair_connect(&pair, plain_client(), server_with("server"), NARROW);
-    assert_int_equal(rota_write_nowait(pair.client.stream, block, sizeof block),
-                     0);
-    tasks[0] = start(shake_hands, &pair.client);
-    tasks[1] = start(read_clear, &pair.server);
-    assert_int_equal(rota_await(tasks[0]), 0);
-    assert_int_equal(rota_await(tasks[1]), 0);
-    assert_int_equal(pair.client.result, 0);
-    assert_int_equal(pair.server.result, 0);
-    say(pair.client.stream, "secret");
-    expect_words(pair.server.stream, "secret");
-    tls_pair_close(&pair);
-    return 0;
-}
-
-static void tls_begins_behind_what_is_queued(void)
-{
-    run_tls(start_behind_much);
-}
-
-static intptr_t start_while_busy(void *arg)
-{
-    struct tls_pair pair;
-    struct block block;
-    rota_task task;
-
-    (void)arg;
-    tls_pair_connect(&pair, plain_client(), server_with("server"), NARROW);
-    task = start(read_ten, pair.client.stream);
-    pass_turns(2);
-    assert_int_equal(rota_start_tls(pair.client.stream, pair.client.context,
-                                    &pair.client.options),
-                     -EBUSY);
-    assert_int_equal(rota_task_cancel(task), 1);
-    assert_int_equal(rota_await(task), -ECANCELED);
-    block = (struct block){pair.client.stream, 1000000, 'x'};
-    task = start(write_block, &block);
-    pass_turns(2);
-    assert_int_equal(rota_start_tls(pair.client.stream, pair.client.context,
-                                    &pair.client.options),
-                     -EBUSY);
-    rota_abort(pair.client.stream);
-    assert_true(rota_is_error(rota_await(task)));
-    assert_int_equal(rota_start_tls(pair.client.stream, pair.client.context,
-                                    &pair.client.options),
-                     -ROTA_ECLOSING);
-    tls_pair_close(&pair);
-    return 0;
-}
-
-static void tls_does_not_begin_while_somebody_reads_or_writes(void)
-{
-    run_tls(start_while_busy);
-}
-
-static intptr_t use_during_handshake(void *arg)
-{
-    struct tls_pair pair;
-    rota_task tasks[2];
-    struct block block;
-    char buf[10];
-
-    (void)arg;
-    tls_pair_connect(&pair, plain_client(), server_with("server"), 0);
-    tasks[0] = start(shake_hands, &pair.client);
-    pass_turns(1);
-    assert_int_equal(rota_read(pair.client.stream, buf, 10), -EBUSY);
-    assert_int_equal(rota_write_nowait(pair.client.stream, "x", 1), -EBUSY);
-    block = (struct block){pair.client.stream, 1, '.'};
-    tasks[1] = start(write_block, &block); /* waits for its turn */
-    assert_int_equal(rota_start_tls(pair.client.stream, pair.client.context,
-                                    &pair.client.options),
-                     -EBUSY);
-    assert_int_equal(shake_hands(&pair.server), 0);
-    assert_int_equal(rota_await(tasks[0]), 0);
-    assert_int_equal(rota_await(tasks[1]), 1);
-    expect_words(pair.server.stream, ".");
-    assert_int_equal(rota_start_tls(pair.client.stream, pair.client.context,
-                                    &pair.client.options),
-                     -EBUSY);
-    tls_pair_close(&pair);
-    return 0;
-}
-
-static void nobody_gets_between_the_clear_and_the_rest(void)
-{
-    run_tls(use_during_handshake);
-}
-
-static void only_a_task_can_wait_for_a_handshake(void)
-{
-    assert_int_equal(rota_start_tls(NULL, NULL, NULL), -ROTA_ENOTASK);
-}
-
 HARNESS_MAIN(TEST_TIMEOUT(megabytes_pass_both_ways_at_once, 60),
              TEST(records_and_reads_need_not_match),
              TEST(pieces_can_be_written_as_one),
@@ -572,12 +435,8 @@ HARNESS_MAIN(TEST_TIMEOUT(megabytes_pass_both_ways_at_once, 60),
              TEST(tls_has_no_half_close),
              TEST(a_cancelled_read_has_lost_nothing),
              TEST(a_cancelled_write_has_taken_all_or_nothing),
+             TEST(a_write_without_memory_is_none),
+             TEST(a_record_that_cannot_be_kept_is_the_end),
              TEST_TIMEOUT(keys_change_in_the_middle_of_traffic, 60),
              TEST(another_handshake_is_not_begun),
-             TEST(a_peer_that_wants_answers_and_reads_none_is_stopped),
-             TEST(tls_can_begin_after_words_in_the_clear),
-             TEST(words_in_the_clear_do_not_get_into_tls),
-             TEST(tls_begins_behind_what_is_queued),
-             TEST(tls_does_not_begin_while_somebody_reads_or_writes),
-             TEST(nobody_gets_between_the_clear_and_the_rest),
-             TEST(only_a_task_can_wait_for_a_handshake))
+             TEST(a_peer_that_wants_answers_and_reads_none_is_stopped))

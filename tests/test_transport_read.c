@@ -13,8 +13,7 @@ static void finish(struct ear *ear, int peer)
     end();
 }
 
-/* --- Pausing ---------------------------------------------------------------
- */
+/* --- Pausing ------------------------------------------------------------- */
 
 static void nothing_is_lost_while_reading_is_paused(void)
 {
@@ -122,8 +121,7 @@ static void a_reset_is_heard_when_reading_goes_on(void)
     end();
 }
 
-/* --- The end ----------------------------------------------------------------
- */
+/* --- The end ------------------------------------------------------------- */
 
 static void one_that_stays_goes_on_writing_after_the_end(void)
 {
@@ -193,8 +191,7 @@ static void both_ends_may_end_one_after_the_other(void)
     end();
 }
 
-/* --- Another protocol --------------------------------------------------------
- */
+/* --- Another protocol ---------------------------------------------------- */
 
 static struct ear next;
 static const rota_protocol *next_protocol;
@@ -278,8 +275,7 @@ static void the_protocol_can_be_asked_for_its_argument(void)
     finish(&ear, peer);
 }
 
-/* --- Memory of the protocol's
- * --------------------------------------------------- */
+/* --- Memory of the protocol's -------------------------------------------- */
 
 static void memory_of_any_size_is_filled(void)
 {
@@ -365,8 +361,7 @@ static void one_that_pauses_while_it_lends_receives_it_later(void)
     finish(&ear, peer);
 }
 
-/* --- Reads that end before the data does
- * ------------------------------------------ */
+/* --- Reads that end before the data does --------------------------------- */
 
 static void send_with_fd(int to, const char *text, int fd)
 {

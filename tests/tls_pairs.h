@@ -200,6 +200,33 @@ static inline void say(rota_stream *stream, const char *text)
     assert_int_equal(rota_write(stream, text, strlen(text)), strlen(text));
 }
 
+/* --- Tasks -------------------------------------------------------------- */
+
+static inline intptr_t read_ten(void *stream)
+{
+    char buf[10];
+
+    return rota_read_exactly(stream, buf, sizeof buf);
+}
+
+struct block {
+    rota_stream *stream;
+    size_t size;
+    char letter;
+};
+
+static inline intptr_t write_block(void *arg)
+{
+    const struct block *block = arg;
+    char *data = malloc(block->size);
+    intptr_t n;
+
+    memset(data, block->letter, block->size);
+    n = rota_write(block->stream, data, block->size);
+    free(data);
+    return n;
+}
+
 /* The end that the test plays itself goes without a word of TLS. */
 static inline void cut_off(struct tls_end *end)
 {

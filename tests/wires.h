@@ -112,8 +112,8 @@ static inline void wire_later(rota_timer_handle *timer, rota_callback *callback,
     double delay = wire_draw(3) == 0 ? 0 : 0.001 * wire_draw(100);
     int err;
 
-    if (wire_stalled)
-        return;
+    if (wire_stalled || !rota_get_running_loop())
+        return; /* nothing flies any more */
     err =
         rota_call_later(rota_get_running_loop(), timer, delay, callback, self);
     assert_true(err == 0 || err == -EBUSY);

@@ -19,7 +19,7 @@
 
 #include "channel.h"
 
-enum { CHUNK = 65536 };
+enum { CHUNK = 65536, MOST = 1048576 };
 #define MIB (1024.0 * 1024.0)
 
 static long wanted, sent, received;
@@ -27,7 +27,7 @@ static long wanted, sent, received;
 /* Throws away what has come; false at the end. */
 static bool receive_some(int fd, int flags)
 {
-    ssize_t got = recv(fd, NULL, 16 * CHUNK, MSG_TRUNC | flags);
+    ssize_t got = recv(fd, NULL, MOST, MSG_TRUNC | flags);
 
     if (got < 0 && errno != EAGAIN)
         load_fail("recv");

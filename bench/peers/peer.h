@@ -87,8 +87,14 @@ size_t peer_resident(void);
 /* Zeroed and touched, or the program ends. */
 void *peer_alloc(long n, size_t size);
 
+void peer_fail(const char *what) __attribute__((noreturn));
+
 /* Ends the program when `ok` is false: a figure must never be of work undone */
-void peer_check(bool ok, const char *what);
+static inline void peer_check(bool ok, const char *what)
+{
+    if (!ok)
+        peer_fail(what);
+}
 
 /* Non-blocking sockets, on 127.0.0.1 or a path, or the program ends. */
 int peer_listen(int port);

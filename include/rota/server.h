@@ -45,7 +45,8 @@ typedef struct rota_server_options {
  *
  * What client() returns is reported to the exception handler if it is an
  * error, other than -ECANCELED and what a peer can cause by going away or
- * being silent (-ECONNRESET, -EPIPE, -ETIMEDOUT). A lack of fds is reported
+ * being silent (-ECONNRESET, -EPIPE, -ETIMEDOUT) or by breaking TLS
+ * (-ROTA_ETRUNCATED, -ROTA_ETLS, -ROTA_ETLSALERT). A lack of fds is reported
  * too; listening goes on a second later.
  *
  * Free it with rota_server_free(), or let rota_serve_forever() do so. Errors:

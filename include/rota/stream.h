@@ -223,13 +223,13 @@ intptr_t rota_sendfile(rota_stream *stream, int file, int64_t offset,
                        size_t count, size_t *sent) ROTA_MUST_USE;
 
 /*
- * Encrypts a connection that has begun in the clear; awaits the handshake.
- * Nothing may be buffered by then that the peer sent in the clear: -EPROTO
- * (an injected command would hide there). Without `tls->server_name` a client
- * must have been made with no_host_check: -EINVAL. After any other error the
- * stream is aborted. Errors: -ROTA_ECERT... (see the why of the options),
- * -ROTA_ETLS, -ETIMEDOUT, -ECONNRESET, -EBUSY, -ROTA_ENOTLS.
- * asyncio: StreamWriter.start_tls().
+ * Encrypts a connection that has begun in the clear; awaits until what was
+ * written is sent, and the handshake. Errors with nothing changed: -EINVAL
+ * (see rota_tls_options), -EBUSY (somebody reads or writes, or it is encrypted
+ * already), -EPROTO (more has come in the clear than was read: an injected
+ * command would hide there), -EPIPE (after rota_write_eof()), -ENOMEM,
+ * -ROTA_ENOTLS. Those of the handshake close the stream: -ROTA_ECERT... and
+ * -ROTA_ETLS..., -ETIMEDOUT, -ECONNRESET.  asyncio: StreamWriter.start_tls().
  */
 int rota_start_tls(rota_stream *stream, rota_tls_context *tls,
                    const rota_tls_options *options) ROTA_MUST_USE;
@@ -249,8 +249,8 @@ int rota_stream_tls_info(const rota_stream *stream, rota_tls_info *out);
 intptr_t rota_stream_peer_certificate(const rota_stream *stream, void *out,
                                       size_t size);
 
-/* A client's session, to go on with by tls_options.session: 0, -ENOENT
-   (none yet: TLS 1.3 gives it after the first read), -ENOMEM. */
+/* A client's session, for tls_options.session; free it. 0 or -ENOENT (none
+   yet: TLS 1.3 gives it with the first bytes that are read). */
 int rota_stream_tls_session(const rota_stream *stream, rota_tls_session **out);
 
 #ifdef __cplusplus

@@ -11,6 +11,7 @@
  * A client verifies by default: the certificate must be valid, of an
  * authority that is known, and for the host. A stream that ends without the
  * peer's close_notify reads -ROTA_ETRUNCATED: its end may have been cut off.
+ * Closing one waits in the background for the peer's, up to shutdown_timeout.
  *
  * In a library that was built without TLS, each call that needs it returns
  * -ROTA_ENOTLS.
@@ -41,18 +42,22 @@ typedef struct rota_tls_context_options {
     bool no_verify;          /* client: accepts any certificate. Insecure. */
     bool no_host_check;      /* client: of any host. asyncio: check_hostname */
     bool client_certificate; /* server: demands one that it can verify */
-    const char *alpn;        /* "h2,http/1.1", the preferred one first */
+    const char *alpn;        /* "h2,http/1.1", the preferred one first; the
+                                server chooses, or goes on without; names of
+                                up to 31 bytes */
     const char *ciphers;     /* OpenSSL's list, for TLS 1.2 */
     int minimum_version;     /* 12 or 13; 0: 12 */
 } rota_tls_context_options;
 
 /*
- * Makes a context; free it with rota_tls_context_free(). `why`, which may be
- * NULL, is told what was wrong in words. Errors: -ENOENT and the others of
- * opening a file, -EINVAL (no certificate for a server, a list that cannot be
- * read), -ROTA_ECERT (a file that holds none, a key that does not belong to
- * it or whose password is wrong), -ENOMEM, -ROTA_ENOTLS. Any thread; reads
- * files. asyncio: ssl.create_default_context().
+ * Makes a context; free it with rota_tls_context_free(). `options` may be
+ * NULL and are not needed after the call. `why`, which may be NULL, is told
+ * what was wrong in words. Errors: -ENOENT and the others of opening a file,
+ * -EINVAL (no certificate for a server, a list that cannot be read),
+ * -ROTA_ECERT (a file that holds none, a key that does not belong to it or
+ * whose password is wrong), -ENOMEM, -ROTA_ENOTLS. Any thread; reads files,
+ * for a client a hundred authorities of the system's.
+ * asyncio: ssl.create_default_context().
  */
 int rota_tls_context_new(rota_tls_context **context,
                          const rota_tls_context_options *options,
@@ -67,7 +72,11 @@ void rota_tls_context_free(rota_tls_context *context);
  */
 void *rota_tls_context_native(rota_tls_context *context);
 
-/* What one connection is told; all zero is the default. */
+/*
+ * What one connection is told; all zero is the default. Each call that takes
+ * them gives -EINVAL if the context is of the other side, a timeout is below
+ * 0, or a client that checks the host is not told which.
+ */
 typedef struct rota_tls_options {
     const char *server_name;   /* whom a client wants to talk to, for SNI and
                                   the check of the certificate; NULL: the host
@@ -75,7 +84,8 @@ typedef struct rota_tls_options {
     bool server_side;          /* rota_start_tls(): this end accepts */
     double handshake_timeout;  /* seconds; 0: 60 */
     double shutdown_timeout;   /* to wait for the peer's close_notify; 0: 30 */
-    rota_tls_session *session; /* to go on with, or NULL */
+    rota_tls_session *session; /* a client's, to go on with, or NULL; it is
+                                  verified as a new one would be */
     char *why;                 /* NULL, or ROTA_TLS_MESSAGE bytes, which are
                                   told why a handshake has failed; they must
                                   stay until the call has returned */

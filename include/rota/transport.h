@@ -44,13 +44,13 @@ typedef struct rota_protocol {
     /*
      * Instead of data_received: lends memory for the next bytes, *size of it,
      * which was set to what is sensible; then says how much was filled.
-     * NULL, or a size of 0, is a fault: the connection is aborted, -ENOBUFS.
+     * NULL, or a size of 0, is a fault: the connection is lost, -ENOBUFS.
      */
     void *(*get_buffer)(rota_transport *transport, size_t *size, void *arg);
     void (*buffer_updated)(rota_transport *transport, size_t size, void *arg);
 
     /* The peer has ended. False, or no function: the transport closes; true:
-       it goes on writing (not over TLS). */
+       it goes on writing (not over TLS, nor where there is one direction). */
     bool (*eof_received)(rota_transport *transport, void *arg);
 
     /*
@@ -84,11 +84,11 @@ typedef struct rota_connect_options {
 
 /*
  * Connects to a host (a name, an IPv4 or IPv6 address) and port, with the
- * protocol to be told; `options` may be NULL. The transport can be aborted at
- * once; everything else waits for connection_made. What the options point to
- * must stay until connection_made or connection_lost. Errors: -EINVAL, -ENOMEM,
- * -ROTA_ECLOSED, -EAGAIN (no thread to look the name up); all others come by
- * connection_lost: -ROTA_ENONAME..., -ECONNREFUSED and the others of
+ * protocol to be told; `options` may be NULL. The transport can be closed or
+ * aborted at once; writing waits for connection_made. What the options point
+ * to must stay until connection_made or connection_lost. Errors: -EINVAL,
+ * -ENOMEM, -ROTA_ECLOSED, -EAGAIN (no thread to look the name up); all others
+ * come by connection_lost: -ROTA_ENONAME..., -ECONNREFUSED and the others of
  * connect, -ROTA_ECERT... of TLS.  asyncio: loop.create_connection().
  */
 int rota_create_connection(rota_transport **transport, rota_loop *loop,
@@ -106,8 +106,9 @@ int rota_create_unix_connection(rota_transport **transport, rota_loop *loop,
 /*
  * A transport over a stream socket that is connected, which is the
  * transport's from now on (on an error it is still the caller's). With
- * options->tls this end accepts. Errors: -EBADF, -ENOTSOCK, -EEXIST (the loop
- * watches it already), -ENOMEM, -ROTA_ECLOSED.
+ * options->tls this end accepts. Errors: -EBADF, -ENOTSOCK, -EINVAL (no
+ * stream, or one that listens), -EEXIST (the loop watches it already),
+ * -ENOMEM, -ROTA_ECLOSED.
  * asyncio: loop.connect_accepted_socket().
  */
 int rota_connect_accepted_socket(rota_transport **transport, rota_loop *loop,
@@ -116,8 +117,11 @@ int rota_connect_accepted_socket(rota_transport **transport, rota_loop *loop,
 
 /*
  * A transport that only reads, or only writes: a pipe, FIFO, socket or
- * character device, which is the transport's from now on. Errors as above;
- * -EPERM for a regular file.
+ * character device, which is the transport's from now on. Calls for the other
+ * direction give -EBADF. One that only writes is lost when its reader has
+ * gone: -EPIPE if something was queued, else 0; a terminal's is not watched.
+ * Errors as above; -EBADF for an fd that is not open in this direction, -EPERM
+ * for a regular file.
  * asyncio: loop.connect_read_pipe(), loop.connect_write_pipe().
  */
 int rota_connect_read_pipe(rota_transport **transport, rota_loop *loop,
@@ -127,8 +131,9 @@ int rota_connect_write_pipe(rota_transport **transport, rota_loop *loop,
 
 /*
  * Writes: sends what the system takes at once and keeps a copy of the rest.
- * Errors: -ROTA_ECLOSING, -EPIPE (after write_eof), -ENOMEM (nothing was
- * taken, or, when a part had been sent, the connection is lost), or what the
+ * Errors: -ROTA_ECLOSING, -EPIPE (after write_eof), -ENOTCONN (before
+ * connection_made), -EBUSY (during a handshake), -ENOMEM (nothing was taken,
+ * or, when a part had been sent, the connection is lost), or what the
  * connection met, which connection_lost is told as well.
  * asyncio: WriteTransport.write(), writelines().
  */
@@ -138,8 +143,8 @@ int rota_transport_writelines(rota_transport *transport,
                               const struct iovec *parts, int count);
 
 /*
- * Ends our direction after what was written. 0, -ROTA_ECLOSING, -EOPNOTSUPP
- * (over TLS: asyncio's can_write_eof()), or the connection's error.
+ * Ends our direction after what was written; closes one that only writes. 0,
+ * -EOPNOTSUPP (over TLS: asyncio's can_write_eof()), or as of write.
  * asyncio: write_eof().
  */
 int rota_transport_write_eof(rota_transport *transport);

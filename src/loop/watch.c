@@ -75,7 +75,8 @@ static void tell(rota_loop *loop, struct direction *direction)
 /* A closed peer can be read (the end) and written (the error). */
 static void fd_ready(struct rota__watch *watch, unsigned events)
 {
-    struct rota__fd_watch *self = rota__container_of(watch, struct rota__fd_watch, watch);
+    struct rota__fd_watch *self =
+        rota__container_of(watch, struct rota__fd_watch, watch);
 
     if (events & (ROTA__READABLE | ROTA__HANGUP))
         tell(self->loop, &self->reader);
@@ -288,7 +289,8 @@ void rota__watcher_end(struct rota__watcher *watcher)
     if (direction->watcher == watcher)
         direction->watcher = NULL;
     self->watchers--;
-    (void)settle(self); /* it only asks for less: nothing can be done about it */
+    (void)settle(
+        self); /* it only asks for less: nothing can be done about it */
 }
 
 void rota__readers_close(rota_loop *loop)

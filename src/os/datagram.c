@@ -4,7 +4,9 @@
  *
  * Where the system can, one call receives several. Fewer than there was room
  * for says that no more have come, so that nobody must ask to hear "try
- * again". Where it cannot, each call receives one, and that is not known.
+ * again". (An error that comes in the midst of a batch is kept for the next
+ * call, and reported by the poller.) Where the system cannot, each call
+ * receives one, and that is not known.
  */
 #define _GNU_SOURCE
 #include "os/os.h"

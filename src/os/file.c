@@ -2,16 +2,13 @@
 /*
  * Files, and sending them
  *
- * sendfile() raises SIGPIPE, on sockets too, and has no flag against that: the
- * signal is blocked around it, and taken back if it came. It is sent to the
- * thread that writes, so nobody else sees it.
+ * sendfile() raises SIGPIPE, on sockets too, and has no flag against that.
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "os/sigpipe.h"
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -27,6 +24,8 @@ static ssize_t send_piece(int out, int file, off_t offset, size_t count)
     off_t size = (off_t)count;
     int result = sendfile(file, out, offset, &size, NULL, 0);
 
+    if (result < 0 && errno == ENOTSUP)
+        errno = EOPNOTSUPP;
     return result < 0 && size == 0 ? -1 : (ssize_t)size;
 }
 #elif defined(__FreeBSD__) || defined(__DragonFly__)
@@ -49,57 +48,29 @@ static ssize_t send_piece(int out, int file, off_t offset, size_t count)
 }
 #endif
 
-static void take_signal_back(const sigset_t *pipe_only)
-{
-#if defined(__APPLE__)
-    int number;
-
-    (void)sigwait(pipe_only, &number);
-#else
-    static const struct timespec at_once;
-
-    while (sigtimedwait(pipe_only, NULL, &at_once) < 0 && errno == EINTR)
-        ;
-#endif
-}
-
-static bool is_pending(void)
-{
-    sigset_t pending;
-
-    sigpending(&pending);
-    return sigismember(&pending, SIGPIPE);
-}
-
 /* A count of 0 would mean "all" to some systems. */
 intptr_t rota__sendfile(int out, int file, int64_t offset, size_t count)
 {
-    sigset_t pipe_only;
-    sigset_t before;
-    bool pending;
+    struct rota__sigpipe sigpipe;
     intptr_t result;
 
     if (count == 0)
         return 0;
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    pending = sigismember(&before, SIGPIPE) && is_pending(); /* an older one */
+    rota__sigpipe_block(&sigpipe);
     do {
         ssize_t n = send_piece(out, file, (off_t)offset, count);
 
         result = n < 0 ? -errno : n;
     } while (result == -EINTR);
-    if (result == -EPIPE && !pending && is_pending())
-        take_signal_back(&pipe_only);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    /* Linux raises it also when a part has been sent. */
+    rota__sigpipe_unblock(&sigpipe, result < (intptr_t)count);
     return result;
 }
 
 bool rota__sendfile_cannot(intptr_t error)
 {
     return error == -EINVAL || error == -ENOSYS || error == -ENOTSOCK ||
-           error == -EOPNOTSUPP || error == -ENOTSUP || error == -EOVERFLOW;
+           error == -EOPNOTSUPP;
 }
 
 intptr_t rota__file_read(int file, void *buf, size_t size, int64_t offset)

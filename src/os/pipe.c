@@ -2,52 +2,25 @@
 /*
  * Pipes, and what an fd is
  *
- * A write to a pipe that nobody reads raises SIGPIPE, and a library must not
- * change what the process does with signals. Linux 6.18 can write without it
- * (RWF_NOSIGNAL). Elsewhere the signal is blocked around the write, and taken
- * back if it came: it is sent to the thread that writes.
+ * A write to a pipe that nobody reads raises SIGPIPE. Linux 6.18 can write
+ * without it (RWF_NOSIGNAL); elsewhere it is blocked.
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "os/sigpipe.h"
 #include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-static void take_signal_back(const sigset_t *pipe_only)
-{
-#if defined(__APPLE__)
-    int number;
-
-    (void)sigwait(pipe_only, &number);
-#else
-    static const struct timespec at_once;
-
-    while (sigtimedwait(pipe_only, NULL, &at_once) < 0 && errno == EINTR)
-        ;
-#endif
-}
 
 static ssize_t write_blocked(int fd, const struct iovec *parts, int count)
 {
-    sigset_t pipe_only;
-    sigset_t before;
-    sigset_t pending;
+    struct rota__sigpipe sigpipe;
     ssize_t n;
-    int error;
 
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    rota__sigpipe_block(&sigpipe);
     n = writev(fd, parts, count);
-    error = errno;
-    if (n < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
-        take_signal_back(&pipe_only);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    rota__sigpipe_unblock(&sigpipe, n < 0 && errno == EPIPE);
     return n;
 }
 
@@ -95,6 +68,7 @@ intptr_t rota__pipe_write(int fd, const void *buf, size_t size)
 
 static int socket_kind(int fd, struct rota__fd_kind *out)
 {
+    rota_address address;
     int listening = 0;
     socklen_t size = sizeof out->type;
 
@@ -102,6 +76,8 @@ static int socket_kind(int fd, struct rota__fd_kind *out)
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &out->type, &size) < 0)
         return -errno;
     out->pieces = out->type != SOCK_STREAM;
+    out->local = rota__socket_local(fd, &address) == 0 &&
+                 address.storage.ss_family == AF_UNIX;
     size = sizeof listening;
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0)
         out->listening = listening != 0;

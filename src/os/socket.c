@@ -130,6 +130,19 @@ intptr_t rota__socket_recv(int fd, void *buf, size_t size)
     return n < 0 ? -errno : n;
 }
 
+intptr_t rota__unix_recv(int fd, void *buf, size_t size, bool *more)
+{
+    struct iovec part = {buf, size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t n;
+
+    do
+        n = recvmsg(fd, &message, 0);
+    while (n < 0 && errno == EINTR);
+    *more = n > 0 && (message.msg_flags & MSG_CTRUNC);
+    return n < 0 ? -errno : n;
+}
+
 intptr_t rota__fd_read(int fd, void *buf, size_t size)
 {
     ssize_t n;

@@ -28,6 +28,7 @@ int rota__socket_error(int fd);
  */
 struct rota__fd_kind {
     bool socket;
+    bool local; /* a Unix socket */
     bool listening;
     bool pieces; /* reads end where writes did: a terminal, packets */
     int type;    /* of a socket: SOCK_STREAM... */
@@ -41,6 +42,9 @@ intptr_t rota__pipe_write(int fd, const void *buf, size_t size);
 intptr_t rota__pipe_writev(int fd, const struct iovec *parts, int count);
 intptr_t rota__socket_sendv(int fd, const struct iovec *parts, int count);
 intptr_t rota__socket_recv(int fd, void *buf, size_t size);
+/* Of a Unix socket. *more: it has ended where descriptors came along, which
+   are dropped, and not because the kernel has no more. */
+intptr_t rota__unix_recv(int fd, void *buf, size_t size, bool *more);
 intptr_t rota__socket_send(int fd, const void *buf, size_t size);
 int rota__socket_shutdown_write(int fd);
 /*

@@ -158,8 +158,8 @@ intptr_t rota__file_reader_read(struct rota__file_reader *reader,
                                 struct rota__task *self, int64_t offset,
                                 size_t size, const char **data)
 {
-    intptr_t n = rota__file_read_cached(reader->file, reader->data, size,
-                                        offset);
+    intptr_t n =
+        rota__file_read_cached(reader->file, reader->data, size, offset);
 
     *data = reader->data;
     if (n > 0)

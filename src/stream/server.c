@@ -27,10 +27,17 @@ static void end_client(rota_stream *stream)
 
 /* --- Tasks -------------------------------------------------------------- */
 
+/* What a peer can cause is no news. */
 static bool worth_telling(intptr_t result)
 {
-    return rota_is_error(result) && result != -ECANCELED &&
-           result != -ECONNRESET && result != -EPIPE && result != -ETIMEDOUT;
+    static const int known[] = {ECANCELED,     ECONNRESET,      EPIPE,
+                                ETIMEDOUT,     ROTA_ETRUNCATED, ROTA_ETLS,
+                                ROTA_ETLSALERT};
+
+    for (size_t i = 0; i < rota__countof(known); i++)
+        if (result == -known[i])
+            return false;
+    return rota_is_error(result);
 }
 
 static void client_done(struct rota__owner *owner, struct rota__task *task)
@@ -128,6 +135,7 @@ static int accepted(rota_server *server, int fd)
         rota__conn_open(&stream->conn, server->loop, fd, &rota__stream_events);
     if (err < 0)
         goto discard;
+    stream->conn.local = server->local;
     rota__socket_no_delay(fd);
     stream->client.server = server;
     err = begin(stream, server);
@@ -236,22 +244,37 @@ int rota__start_server_at(rota_server **out, rota_loop *loop,
     return err < 0 ? err : serve(out, server, client, arg, options);
 }
 
+/* What a loop that closes during a look-up finds. */
+struct looking_up {
+    struct rota__at_close at_close;
+    rota_addresses addresses;
+};
+
+static void forget_addresses(struct rota__at_close *at_close)
+{
+    rota_addresses_free(
+        &rota__container_of(at_close, struct looking_up, at_close)->addresses);
+}
+
 int rota_start_server_with(rota_server **out, rota_client_connected *client,
                            void *arg, const char *host, int port,
                            const rota_server_options *options)
 {
     rota_loop *loop = rota_get_running_loop();
-    rota_addresses addresses = {0};
-    int err = loop ? 0 : -ROTA_ENOLOOP;
+    struct looking_up self = {.addresses = {0}};
+    int err;
 
-    if (err == 0 && !client)
-        err = -EINVAL;
+    if (!loop)
+        return -ROTA_ENOLOOP;
+    if (!client)
+        return -EINVAL;
+    rota__at_close_add(loop, &self.at_close, forget_addresses);
+    err = resolve_all(&self.addresses, host, port, options);
+    rota__at_close_remove(&self.at_close);
     if (err == 0)
-        err = resolve_all(&addresses, host, port, options);
-    if (err == 0)
-        err =
-            rota__start_server_at(out, loop, &addresses, client, arg, options);
-    rota_addresses_free(&addresses);
+        err = rota__start_server_at(out, loop, &self.addresses, client, arg,
+                                    options);
+    rota_addresses_free(&self.addresses);
     return err;
 }
 
@@ -295,10 +318,29 @@ static int wait_for_news(rota_server *server, struct rota__task *self)
     return (int)err;
 }
 
+/* 0, or why this task cannot wait for the end of all connections. */
+static int check_wait(const rota_server *server, const struct rota__task *self,
+                      const char *function)
+{
+    const struct rota__owner *owner = self ? self->owner : NULL;
+
+    if (!self)
+        return rota__not_a_task(function);
+    if (owner && owner->child_done == client_done &&
+        rota__container_of(owner, rota_stream, client.owner)->client.server ==
+            server)
+        return rota__misuse(self->loop, -EDEADLK, function,
+                            "a connection cannot wait for its own end");
+    if (self->loop != server->loop)
+        return rota__misuse(self->loop, -EINVAL, function,
+                            "a server belongs to the loop that made it");
+    return 0;
+}
+
 int rota_server_wait_closed(rota_server *server)
 {
     struct rota__task *self = rota__current();
-    int err = self ? 0 : -ROTA_ENOTASK;
+    int err = check_wait(server, self, "rota_server_wait_closed");
 
     while (err == 0 && (!server->closed || server->client_count > 0))
         err = wait_for_news(server, self);
@@ -309,15 +351,15 @@ int rota_server_wait_closed(rota_server *server)
 int rota_serve_forever(rota_server *server)
 {
     struct rota__task *self = rota__current();
-    int result = self ? 0 : -ROTA_ENOTASK;
+    int result = check_wait(server, self, "rota_serve_forever");
     int err = 0;
 
-    if (result == 0 && !server->closed)
+    if (result < 0)
+        return result;
+    if (!server->closed)
         result = rota_server_start_serving(server);
     while (result == 0 && !server->closed)
         result = wait_for_news(server, self);
-    if (!self)
-        return result;
     rota_server_close(server);
     rota_server_cancel_clients(server);
     while (err == 0 && server->client_count > 0)

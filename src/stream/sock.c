@@ -81,8 +81,7 @@ intptr_t rota_sock_sendto(int fd, const void *data, size_t size,
     struct rota__task *self = rota__waiting_task("rota_sock_sendto", &err);
     intptr_t n = err;
 
-    while (err == 0 &&
-           (n = rota__sock_sendto(fd, data, size, to)) == -EAGAIN)
+    while (err == 0 && (n = rota__sock_sendto(fd, data, size, to)) == -EAGAIN)
         n = err = rota__wait_for_fd(self, fd, true);
     return n;
 }

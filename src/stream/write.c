@@ -138,6 +138,8 @@ static int send_all(rota_stream *stream, struct rota__task *self,
         if (may_keep(stream, rest))
             return keep_rest(stream, rest);
         err = rota__stream_wait(stream, self, &waiter, &stream->flow);
+        if (err == 0 && stream->closing)
+            err = -ROTA_ECLOSING; /* after it was woken: the fd may be gone */
         if (err < 0)
             break;
     }

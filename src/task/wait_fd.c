@@ -30,8 +30,7 @@ static bool cancel(struct rota__waiter *waiter)
 int rota__wait_for_fd(struct rota__task *self, int fd, bool writing)
 {
     struct fd_waiter it = {.waiter.cancel = cancel, .watcher.wake = wake};
-    intptr_t result =
-        rota__watcher_begin(self->loop, &it.watcher, fd, writing);
+    intptr_t result = rota__watcher_begin(self->loop, &it.watcher, fd, writing);
 
     if (result < 0)
         return (int)result;

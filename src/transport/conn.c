@@ -157,6 +157,7 @@ int rota__conn_open_fd(struct rota__conn *conn, rota_loop *loop, int fd,
     conn->watch.fd = fd;
     conn->pipe = !kind.socket;
     conn->pieces = kind.pieces;
+    conn->local = kind.local;
     conn->may_read = !kind.readable; /* to be told so at once */
     return rota__poller_add(&loop->poller, &conn->watch, directions(&kind));
 }

@@ -36,23 +36,37 @@ static intptr_t read_failed(struct rota__conn *conn, intptr_t error)
     return error;
 }
 
+/* *more: a short read does not say that there is no more. */
+static intptr_t receive(struct rota__conn *conn, void *buf, size_t size,
+                        bool *more)
+{
+    int fd = conn->watch.fd;
+
+    *more = conn->pieces;
+    if (conn->pipe)
+        return rota__fd_read(fd, buf, size);
+    if (conn->local && !conn->pieces)
+        return rota__unix_recv(fd, buf, size, more);
+    return rota__socket_recv(fd, buf, size);
+}
+
 intptr_t rota__conn_recv_raw(struct rota__conn *conn, void *buf, size_t size)
 {
+    bool more;
     intptr_t n;
 
     if (!conn->may_read)
         return conn->error ? conn->error : -EAGAIN;
     if (conn->at_end)
         return conn->error;
-    n = conn->pipe ? rota__fd_read(conn->watch.fd, buf, size)
-                   : rota__socket_recv(conn->watch.fd, buf, size);
+    n = receive(conn, buf, size, &more);
     if (rota__unlikely(n < 0))
         return read_failed(conn, n);
     if (rota__unlikely(n == 0)) {
         if (conn->error) /* told once by the kernel: this is no orderly end */
             return conn->error;
         conn->at_end = true;
-    } else if ((size_t)n < size && !conn->hung_up && !conn->pieces) {
+    } else if ((size_t)n < size && !conn->hung_up && !more) {
         rota__conn_drained(conn, ROTA__READABLE);
     }
     return n;
@@ -151,9 +165,15 @@ intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
                 total(parts, count));
 }
 
+/* A kernel that may take it will not say so again. */
 int rota__conn_keep_raw(struct rota__conn *conn, const void *data, size_t size)
 {
-    return rota__buffer_append(&conn->out, data, size);
+    int err = rota__buffer_append(&conn->out, data, size);
+
+    if (err == 0 && conn->may_write &&
+        rota__list_empty(&conn->on_writable.link))
+        rota__ready(conn->loop, &conn->on_writable);
+    return err;
 }
 
 int rota__conn_queue(struct rota__conn *conn, const void *data, size_t size)

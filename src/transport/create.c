@@ -39,6 +39,8 @@ static void opened(struct rota__open *open, int error)
 
     transport->opening = NULL;
     rota__free(opening);
+    if (transport->loop->closing) /* the look-up was dropped: our turn comes */
+        return;
     rota_transport_ref(transport);
     if (error == 0)
         rota__transport_made(transport);
@@ -253,6 +255,7 @@ static int accepted(rota_server *server, int fd)
         (void)rota__fd_close(fd);
         return err;
     }
+    transport->conn.local = server->local;
     rota__socket_no_delay(fd);
     rota__bindings_unref(transport->bindings);
     transport->bindings = rota__bindings_ref(server->bindings);

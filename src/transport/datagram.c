@@ -34,8 +34,6 @@ static void datagram_ready(struct rota__watch *watch, unsigned events)
     struct rota__datagram *self =
         rota__container_of(watch, struct rota__datagram, watch);
 
-    if (events & ROTA__HANGUP)
-        self->in_doubt = true;
     if (events & (ROTA__READABLE | ROTA__HANGUP)) {
         self->may_read = true;
         self->events->readable(self);
@@ -198,9 +196,7 @@ static int receive(struct rota__datagram *self)
         return -ENOMEM;
     n = rota__socket_receive(self->watch.fd, self->batch->packets, wanted,
                              &last);
-    if (n == -EAGAIN)
-        self->in_doubt = false;
-    if (last && !self->in_doubt) {
+    if (last) {
         self->may_read = false;
         drained(self, ROTA__READABLE);
     }

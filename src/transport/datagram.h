@@ -49,7 +49,6 @@ struct rota__datagram {
     bool local;          /* a Unix socket */
     bool may_read;
     bool may_write;
-    bool in_doubt; /* there was an error: a short batch proves nothing */
     bool closed;
 };
 

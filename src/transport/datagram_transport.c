@@ -216,7 +216,7 @@ static void flush(rota_datagram_transport *transport)
         err = rota__datagram_flush(&transport->socket);
         if (err < 0 && err != -EAGAIN)
             tell_error(transport, err);
-    } while (err < 0 && err != -EAGAIN && !transport->socket.closed);
+    } while (err < 0 && err != -EAGAIN);
 }
 
 static void on_writable(struct rota__handle *handle)

@@ -61,6 +61,7 @@ static void connected(struct rota__connect *connect, int result)
     if (result == 0) {
         rota__conn_take_over(self->conn, self->loop, self->events,
                              &winner->watch, winner->seen);
+        self->conn->local = !self->host;
         winner->watch.fd = -1;
         rota__connect_cancel(connect);
         rota__socket_no_delay(self->conn->watch.fd);

@@ -123,18 +123,18 @@ static void stop_listening(rota_server *server)
 }
 
 /* With port 0 the first socket's port holds for all. */
-static int open_port(rota_server *server, rota_address *address)
+static int open_port(rota_server *server, rota_address address)
 {
     struct rota__port *port = &server->ports[server->port_count];
     rota_address first;
     int err;
 
-    if (rota_address_port(address) == 0 &&
+    if (rota_address_port(&address) == 0 &&
         rota_server_address(server, 0, &first) == 0)
-        rota__address_set_port(address, rota_address_port(&first));
+        rota__address_set_port(&address, rota_address_port(&first));
     port->server = server;
     port->listener.accepted = accepted;
-    err = rota__listener_open(&port->listener, server->loop, address,
+    err = rota__listener_open(&port->listener, server->loop, &address,
                               &server->options);
     if (err == 0)
         server->port_count++;
@@ -169,7 +169,7 @@ static int open_ports(rota_server *server, rota_addresses *addresses)
     for (size_t i = 0; i < addresses->count; i++) {
         if (!wanted(server, &addresses->items[i]) || seen_before(addresses, i))
             continue;
-        err = open_port(server, &addresses->items[i]);
+        err = open_port(server, addresses->items[i]);
         if (err < 0 && !not_here(err))
             break;
     }
@@ -303,6 +303,7 @@ int rota__server_new_unix(rota_server **out, rota_loop *loop,
     server = make(loop, ops, 1, options);
     if (!server)
         return -ENOMEM;
+    server->local = true;
     server->options.family = 0;
     err = bind_path(server, path);
     if (err < 0)

@@ -48,9 +48,9 @@ static int give_password(char *out, int size, int writing, void *password)
     size_t n = password ? strlen(password) : 0;
 
     (void)writing;
-    if (!password || n > (size_t)size)
+    if (!password || n >= (size_t)size)
         return -1;
-    memcpy(out, password, n);
+    memcpy(out, password, n + 1);
     return (int)n;
 }
 

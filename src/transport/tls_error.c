@@ -143,7 +143,7 @@ int rota__tls_error(const struct rota__tls *tls)
     } else if (tls->met < 0 && tls->met != -EAGAIN) {
         error = tls->met;
         rota__tls_explain(tls->why, "%s", rota_strerror(error));
-    } else if (tls->met == 0) {
+    } else if (tls->met == 0 || SSL_get_shutdown(tls->ssl) != 0) {
         error = -ECONNRESET;
         rota__tls_explain(tls->why, "the peer has gone during the handshake");
     } else {

@@ -183,14 +183,24 @@ static int64_t timeout_of(double seconds, int64_t otherwise)
     return seconds == 0 ? otherwise : rota__to_ns(seconds);
 }
 
-static int create(struct rota__tls **out, struct rota__conn *conn,
-                  rota_tls_context *context, const rota_tls_options *options,
-                  const char *host)
+/* "host." is how names end that are not to be searched for: no part of it. */
+static size_t without_dot(const char *host)
 {
-    struct rota__tls *tls = rota__zalloc(sizeof *tls + strlen(host) + 1);
+    size_t size = strlen(host);
+
+    return size > 1 && host[size - 1] == '.' ? size - 1 : size;
+}
+
+static struct rota__tls *create(struct rota__conn *conn,
+                                rota_tls_context *context,
+                                const rota_tls_options *options,
+                                const char *host)
+{
+    size_t size = without_dot(host);
+    struct rota__tls *tls = rota__zalloc(sizeof *tls + size + 1);
 
     if (!tls)
-        return -ENOMEM;
+        return NULL;
     tls->filter.ops = &rota__tls_ops;
     tls->conn = conn;
     tls->context = context;
@@ -203,18 +213,8 @@ static int create(struct rota__tls **out, struct rota__conn *conn,
     tls->step.run = shake_hands;
     rota__list_init(&tls->step.link);
     rota__timer_init(&tls->timer, out_of_patience);
-    memcpy(tls->host, host, strlen(host));
-    *out = tls;
-    return 0;
-}
-
-/* "host." is how names end that are not to be searched for: no part of it. */
-static void cut_dot(char *host)
-{
-    size_t size = strlen(host);
-
-    if (size > 1 && host[size - 1] == '.')
-        host[size - 1] = '\0';
+    memcpy(tls->host, host, size);
+    return tls;
 }
 
 int rota__tls_start(struct rota__conn *conn, rota_tls_context *context,
@@ -222,7 +222,7 @@ int rota__tls_start(struct rota__conn *conn, rota_tls_context *context,
                     void (*done)(struct rota__conn *conn, int error))
 {
     static const rota_tls_options nothing_special = {0};
-    struct rota__tls *tls = NULL;
+    struct rota__tls *tls;
     int err;
 
     if (!options)
@@ -234,11 +234,11 @@ int rota__tls_start(struct rota__conn *conn, rota_tls_context *context,
     if (options->why)
         options->why[0] = '\0';
     err = check(conn, context, options, host);
-    if (err == 0)
-        err = create(&tls, conn, context, options, host);
     if (err < 0)
         return err;
-    cut_dot(tls->host);
+    tls = create(conn, context, options, host);
+    if (!tls)
+        return -ENOMEM;
     conn->filter = &tls->filter;
     tls->done = done;
     err = set_up(tls, options);

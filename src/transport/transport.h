@@ -62,6 +62,7 @@ struct rota__conn {
     int error;                   /* the first that the connection had */
     bool pipe;                   /* no socket */
     bool pieces; /* a short read does not say that there is no more */
+    bool local;  /* a Unix socket: only if no fd came along */
     bool may_read;
     bool may_write;
     bool hung_up; /* the kernel has said that the peer's end is over */
@@ -296,11 +297,13 @@ void rota__open_cancel(struct rota__open *self);
  *
  * Begins a handshake on a conn that is open and has nothing queued. Until
  * done(conn, error) is called, in a turn of the loop, conn->events are TLS's
- * own; then the user's are back. After an error the conn is still there, with
- * that error: abort it. Aborting or destroying the conn meanwhile ends the
- * handshake without done(). `host` is whom to verify when
- * options->server_name is NULL, and may be NULL. 0, or an error at once, with
- * nothing changed: -EINVAL, -ENOMEM, -ROTA_ENOTLS.
+ * own; then the user's are back, and a read may give bytes of which no event
+ * tells. After an error the conn is still there, with that error: drop it (a
+ * reset might overtake the alert that tells the peer). Whatever closes the
+ * conn meanwhile ends the handshake without done(). `host` is whom to verify
+ * when options->server_name is NULL, and may be NULL. 0, or an error at once,
+ * with nothing changed: -EINVAL, -EBUSY (it has a filter), -ENOMEM,
+ * -ROTA_ENOTLS.
  */
 int rota__tls_start(struct rota__conn *conn, rota_tls_context *context,
                     const rota_tls_options *options, const char *host,
@@ -351,7 +354,8 @@ struct rota_server {
     struct rota__at_close at_close;
     size_t port_count;
     struct rota__port *ports;
-    char *path;               /* of a Unix socket's file */
+    bool local;               /* Unix sockets */
+    char *path;               /* of such a one's file */
     unsigned long path_id[2]; /* which file it was */
     unsigned users;           /* tasks that wait for news */
     bool serving;
