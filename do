@@ -26,7 +26,8 @@ declare -A command_of=(
     [python3]=python3 [gdb]=gdb [golang-go]=go [valgrind]=valgrind
     [strace]=strace [curl]=curl [wrk]=wrk [nginx-light]=/usr/sbin/nginx
     [redis-server]=redis-server [redis-tools]=redis-cli
-    [socat]=socat [openssl]=openssl [netcat-openbsd]=nc [clang]=clang [clang-format]=clang-format
+    [socat]=socat [openssl]=openssl [netcat-openbsd]=nc
+    [clang]=clang [clang-format]=clang-format
     [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [qemu-user]=qemu-aarch64)
 
 say() {

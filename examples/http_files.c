@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HEAD 512
 #define SMALL 16384
 
 static int folder;
@@ -84,34 +85,23 @@ static int open_file(const char *target, char *path, size_t size,
     return 404;
 }
 
-static intptr_t send_small(rota_stream *stream, int fd, char *head,
-                           size_t length, size_t size)
-{
-    char body[SMALL];
-    struct iovec parts[] = {{head, length}, {body, size}};
-
-    if (pread(fd, body, size, 0) != (ssize_t)size)
-        return -EIO;
-    return rota_writelines(stream, parts, 2);
-}
-
 static intptr_t send_file(rota_stream *stream,
                           const struct http_message *request, int fd,
                           const char *path, size_t size)
 {
-    char head[512];
-    size_t length = (size_t)http_print_head(head, sizeof head, request, 200,
+    char buf[HEAD + SMALL];
+    size_t length = (size_t)http_print_head(buf, HEAD, request, 200,
                                             type_of(path), size, "");
+    bool small = size <= SMALL && !http_is_head(request);
     intptr_t n;
 
-    if (http_is_head(request) || size == 0)
-        return rota_write(stream, head, length);
-    if (size <= SMALL)
-        return send_small(stream, fd, head, length, size);
-    n = rota_write(stream, head, length);
-    if (n > 0)
-        n = rota_sendfile(stream, fd, 0, size, NULL);
-    return n == (intptr_t)size || n < 0 ? n : -EIO; /* it has shrunk */
+    if (small && pread(fd, buf + length, size, 0) != (ssize_t)size)
+        return -EIO; /* it has shrunk */
+    n = rota_write(stream, buf, length + (small ? size : 0));
+    if (n < 0 || small || http_is_head(request))
+        return n;
+    n = rota_sendfile(stream, fd, 0, size, NULL);
+    return n == (intptr_t)size || n < 0 ? n : -EIO;
 }
 
 static int answer(rota_stream *stream, const struct http_message *request,

@@ -93,18 +93,18 @@ static void narrow(int fd, int room)
     check(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), "room");
 }
 
-/* A Unix socket that is bound to nothing but its family gets a free name. */
+/* Where the target is, at another port. A Unix socket that is bound to
+   nothing but its family gets a free name. */
 static void listen_beside(struct fault_proxy *proxy)
 {
-    struct sockaddr_in any = {
-        .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
     sa_family_t family = proxy->target.storage.ss_family;
-    socklen_t size = family == AF_INET ? sizeof any : sizeof family;
+    socklen_t size = sizeof family;
 
-    memcpy(&proxy->address.storage, &any, sizeof any);
-    proxy->address.storage.ss_family = family;
+    proxy->address = proxy->target;
+    if (family == AF_INET) {
+        size = sizeof(struct sockaddr_in);
+        ((struct sockaddr_in *)&proxy->address.storage)->sin_port = 0;
+    }
     proxy->listener = new_socket(family);
     narrow(proxy->listener, proxy->plan.room);
     check(bind(proxy->listener, raw(&proxy->address), size), "bind");

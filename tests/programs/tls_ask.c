@@ -76,8 +76,8 @@ static intptr_t amain(void *context)
         .tls_options = {.server_name = name, .why = why},
     };
     rota_stream *stream;
-    intptr_t n = rota_open_connection_with(&stream, "127.0.0.1", atoi(port),
-                                           &options);
+    intptr_t n =
+        rota_open_connection_with(&stream, "127.0.0.1", atoi(port), &options);
 
     if (n < 0) {
         fprintf(stderr, "%s: %s\n", rota_errname(n), why);

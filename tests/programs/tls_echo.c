@@ -52,8 +52,8 @@ static intptr_t amain(void *context)
 {
     const rota_server_options options = {.tls = context};
     rota_address address;
-    int err = rota_start_server_with(&server, serve, NULL, "127.0.0.1", 0,
-                                     &options);
+    int err =
+        rota_start_server_with(&server, serve, NULL, "127.0.0.1", 0, &options);
 
     if (err < 0)
         return err;
