@@ -2,7 +2,7 @@
 /*
  * Which ports are open: `port_scanner HOST FIRST LAST`
  *
- * A task for each port, a semaphore that lets a hundred of them connect at
+ * A task for each port, a semaphore that lets a hundred of them be there at
  * once, and a timeout for each that gets no answer. The name is looked up
  * once, by rota_getaddrinfo().
  */
@@ -24,6 +24,17 @@ struct port {
     int number;
 };
 
+/* Who calls a port of this machine may be given that very port, and answer. */
+static bool is_itself(const rota_stream *stream)
+{
+    rota_address here;
+    rota_address there;
+
+    return rota_stream_local_address(stream, &here) == 0 &&
+           rota_stream_peer_address(stream, &there) == 0 &&
+           rota_address_equal(&here, &there);
+}
+
 /* 0 if somebody answers. */
 static intptr_t try_port(const struct port *port)
 {
@@ -34,6 +45,8 @@ static intptr_t try_port(const struct port *port)
     if (err == 0)
         err = rota_open_connection(&stream, port->scan->host, port->number);
     err = rota_timeout_end(&timeout, err);
+    if (err == 0 && is_itself(stream))
+        err = -ECONNREFUSED;
     rota_stream_free(stream);
     return err;
 }
@@ -41,11 +54,8 @@ static intptr_t try_port(const struct port *port)
 static intptr_t look_at(void *arg)
 {
     struct port *port = arg;
-    intptr_t err = rota_semaphore_acquire(&port->scan->turn);
+    intptr_t err = try_port(port);
 
-    if (err < 0)
-        return err;
-    err = try_port(port);
     rota_semaphore_release(&port->scan->turn);
     if (err == 0)
         printf("%d\n", port->number);
@@ -60,6 +70,9 @@ static intptr_t scan_all(struct scan *scan, struct port *ports)
     if (err < 0)
         return err;
     for (int i = 0; err == 0 && i <= scan->last - scan->first; i++) {
+        err = rota_semaphore_acquire(&scan->turn);
+        if (err < 0)
+            break;
         ports[i] = (struct port){scan, scan->first + i};
         err = rota_task_group_create_task(&group, look_at, &ports[i], NULL);
     }

@@ -287,12 +287,19 @@ static void begin_and_close_both(rota_loop *loop)
     begin_with(3);
 }
 
+/* Wires are in the simulation only. */
+static void hold(const schedules_scenario *scenario)
+{
+    unsetenv("ROTA_POLLER");
+    schedules_hold(scenario);
+}
+
 static void writers_and_readers_lose_and_mix_nothing(void)
 {
     static const schedules_scenario scenario = {
         .begin = begin_to_talk, .idle = go_on, .end = end_undisturbed};
 
-    schedules_hold(&scenario);
+    hold(&scenario);
 }
 
 static void a_close_under_writers_tears_no_message(void)
@@ -300,7 +307,7 @@ static void a_close_under_writers_tears_no_message(void)
     static const schedules_scenario scenario = {
         .begin = begin_and_close_writers, .idle = go_on, .end = end};
 
-    schedules_hold(&scenario);
+    hold(&scenario);
 }
 
 static void a_reader_that_closes_ends_every_writer(void)
@@ -308,7 +315,7 @@ static void a_reader_that_closes_ends_every_writer(void)
     static const schedules_scenario scenario = {
         .begin = begin_and_close_reader, .idle = go_on, .end = end};
 
-    schedules_hold(&scenario);
+    hold(&scenario);
 }
 
 static void both_ends_may_close_at_any_moment(void)
@@ -316,7 +323,7 @@ static void both_ends_may_close_at_any_moment(void)
     static const schedules_scenario scenario = {
         .begin = begin_and_close_both, .idle = go_on, .end = end};
 
-    schedules_hold(&scenario);
+    hold(&scenario);
 }
 
 HARNESS_MAIN(TEST_TIMEOUT(writers_and_readers_lose_and_mix_nothing, 120),

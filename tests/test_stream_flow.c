@@ -2,7 +2,7 @@
 /*
  * The marks of the write buffer, what waits at them, and who may ask
  */
-#include "sockets.h"
+#include "kinds.h"
 
 #include <pthread.h>
 
@@ -21,7 +21,7 @@ static intptr_t set_marks(void *arg)
     size_t queued;
 
     (void)arg;
-    pair_open_narrow(&pair);
+    pair_open_socketpair(&pair); /* nothing drains on its own */
     (void)pair_fill(&pair, 'a');
     queued = rota_stream_write_buffer_size(pair.stream);
     assert_int_equal(rota_stream_set_write_buffer_limits(pair.stream, 10, 11),
@@ -94,7 +94,7 @@ static size_t end_a_woken_writer(void (*end)(rota_stream *), intptr_t *result)
     rota_task task;
     size_t heard;
 
-    pair_open_narrow(&pair);
+    pair_open_socketpair(&pair);
     assert_int_equal(rota_stream_set_write_buffer_limits(pair.stream, 0, 0), 0);
     do {
         task = start(write_task, pair.stream);

@@ -314,6 +314,7 @@ static intptr_t wait_for_room(void *arg)
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     rota_stream *streams[6];
     rota_task tasks[6];
+    int accepted = 0;
 
     (void)arg;
     full_path = own_path("full");
@@ -328,10 +329,11 @@ static intptr_t wait_for_room(void *arg)
     assert_int_equal(rota_task_cancel(tasks[5]), 1);
     assert_int_equal(rota_await(tasks[5]), -ECANCELED);
     set_nonblocking(listener);
-    for (int accepted = 0; accepted < 5; pass_turns(1)) {
+    while (accepted < 5) {
         int fd = accept(listener, NULL, NULL); /* makes room */
 
         accepted += fd >= 0 && close(fd) == 0;
+        assert_int_equal(rota_sleep(0.001), 0); /* they try again in time */
     }
     for (int i = 0; i < 5; i++) {
         assert_int_equal(rota_await(tasks[i]), 0);

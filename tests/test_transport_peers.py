@@ -70,7 +70,7 @@ class Talker(asyncio.Protocol):
         self.lost.set_result(exc)
 
 
-class Lender(asyncio.BufferedProtocol, Talker):
+class Lender(Talker, asyncio.BufferedProtocol):
     """The same, and lends memory of odd sizes."""
 
     def get_buffer(self, sizehint):

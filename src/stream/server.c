@@ -99,7 +99,6 @@ static void agreed(struct rota__conn *conn, int error)
 
     if (err == 0)
         return;
-    rota_abort(stream);
     server->users++;
     end_client(stream);
     if (error == 0)

@@ -128,15 +128,34 @@ static size_t total(const struct iovec *parts, int count)
     return size;
 }
 
+#define JOINED 4096
+
+/* To a filter each write costs; small parts go as one. */
+static intptr_t write_joined(struct rota__conn *conn, const struct iovec *parts,
+                             int count)
+{
+    char joined[JOINED];
+    size_t size = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (parts[i].iov_len > 0)
+            memcpy(joined + size, parts[i].iov_base, parts[i].iov_len);
+        size += parts[i].iov_len;
+    }
+    return rota__conn_write(conn, joined, size);
+}
+
 static intptr_t write_each(struct rota__conn *conn, const struct iovec *parts,
                            int count)
 {
     intptr_t all = 0;
 
     for (int i = 0; i < count; i++) {
-        intptr_t n =
-            rota__conn_write(conn, parts[i].iov_base, parts[i].iov_len);
+        intptr_t n;
 
+        if (parts[i].iov_len == 0)
+            continue;
+        n = rota__conn_write(conn, parts[i].iov_base, parts[i].iov_len);
         if (n < 0)
             return n;
         all += n;
@@ -153,6 +172,8 @@ intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
 
     if (rota__unlikely(conn->error))
         return conn->error;
+    if (conn->filter && total(parts, count) <= JOINED)
+        return write_joined(conn, parts, count);
     if (conn->filter)
         return write_each(conn, parts, count);
     if (held_back(conn))

@@ -178,7 +178,7 @@ int rota_connect_accepted_socket(rota_transport **out, rota_loop *loop,
         err = -EINVAL;
     if (err == 0)
         err = adopt(&transport, loop, protocol, arg, fd, rota__conn_open_fd);
-    if (err < 0)
+    if (err != 0)
         return err;
     transport->known = true;
     rota__socket_no_delay(fd);
