@@ -16,7 +16,8 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdw-dev
     libssl-dev
     libhttp-parser-dev)
 test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
-    netcat-openbsd wrk nginx-light redis-server redis-tools socat openssl)
+    netcat-openbsd wrk nginx-light redis-server redis-tools socat openssl
+    iproute2)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
     golang-go python3-uvloop valgrind strace wrk openssl)
 
@@ -26,7 +27,7 @@ declare -A command_of=(
     [python3]=python3 [gdb]=gdb [golang-go]=go [valgrind]=valgrind
     [strace]=strace [curl]=curl [wrk]=wrk [nginx-light]=/usr/sbin/nginx
     [redis-server]=redis-server [redis-tools]=redis-cli
-    [socat]=socat [openssl]=openssl [netcat-openbsd]=nc
+    [socat]=socat [iproute2]=ip [openssl]=openssl [netcat-openbsd]=nc
     [clang]=clang [clang-format]=clang-format
     [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [qemu-user]=qemu-aarch64)
 

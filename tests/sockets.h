@@ -88,6 +88,9 @@ static inline int bare_connect(int port)
     return fd;
 }
 
+/* Where nobody listens: no system gives this port to who asks for any. */
+#define REFUSED_PORT 1
+
 /* A port on which nobody listens. */
 static inline int unused_port(void)
 {

@@ -75,8 +75,8 @@ static void a_refusal_costs_no_time(void)
 static intptr_t fail_everywhere(void *arg)
 {
     (void)arg;
-    expect_error("two.test", unused_port(), &happy, -ECONNREFUSED);
-    expect_error("both.test", unused_port(), &happy, -ECONNREFUSED);
+    expect_error("two.test", REFUSED_PORT, &happy, -ECONNREFUSED);
+    expect_error("both.test", REFUSED_PORT, &happy, -ECONNREFUSED);
     return 0;
 }
 

@@ -240,7 +240,7 @@ static void a_unix_socket_waits_for_room_in_the_backlog(void)
 
 static intptr_t connect_to_nobody(void *arg)
 {
-    rota_address address = address_of(unused_port());
+    rota_address address = address_of(REFUSED_PORT);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     (void)arg;

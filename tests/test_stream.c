@@ -106,9 +106,9 @@ static intptr_t open_in_vain(void *arg)
     rota_stream *stream = untouched;
     int err;
 
-    assert_int_equal(rota_open_connection(&stream, "127.0.0.1", unused_port()),
+    assert_int_equal(rota_open_connection(&stream, "127.0.0.1", REFUSED_PORT),
                      -ECONNREFUSED);
-    assert_int_equal(rota_open_connection(&stream, "two.test", unused_port()),
+    assert_int_equal(rota_open_connection(&stream, "two.test", REFUSED_PORT),
                      -ECONNREFUSED);
     assert_int_equal(rota_open_connection(&stream, NULL, 80), -EINVAL);
     assert_int_equal(rota_open_connection(&stream, "127.0.0.1", 0), -EINVAL);

@@ -343,7 +343,7 @@ static void a_failed_connect_leaves_no_fd_behind(void)
 
     begin();
     assert_int_equal(rota_create_connection(&transport, the_loop, &ears, &ear,
-                                            "127.0.0.1", unused_port(), NULL),
+                                            "127.0.0.1", REFUSED_PORT, NULL),
                      0);
     await_word("lost");
     assert_noted("lost:ECONNREFUSED");

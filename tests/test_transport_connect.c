@@ -122,7 +122,7 @@ static void a_connect_that_fails_is_lost_and_never_made(void)
     rota_transport *transport;
 
     begin();
-    (void)connect_to(&ear, "127.0.0.1", unused_port(), NULL);
+    (void)connect_to(&ear, "127.0.0.1", REFUSED_PORT, NULL);
     await_word("lost");
     assert_noted("lost:ECONNREFUSED");
     for (int i = 0; i < 3; i++) {

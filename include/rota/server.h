@@ -143,7 +143,7 @@ typedef struct rota_workers_options {
     rota_loop_options loop;     /* of each worker */
     rota_server_options server; /* of each; always with reuse_port */
     /*
-     * In the first task of each worker: before it serves at this address (an
+     * In the first task of each worker: when it listens at this address (an
      * error ends all), and when its connections are gone. NULL: nothing.
      */
     int (*started)(const rota_address *address, void *arg);

@@ -73,13 +73,13 @@ static int serve(struct worker *worker, rota_server *server)
     rota_address address;
     int err = rota_server_address(server, 0, &address);
 
+    if (err == 0)
+        err = rota_server_start_serving(server);
     if (err == 0 && options->started)
         err = options->started(&address, worker->all->arg);
     if (err < 0)
         return err;
-    err = rota_server_start_serving(server);
-    if (err == 0)
-        err = rota_server_wait_closed(server);
+    err = rota_server_wait_closed(server);
     while (rota_task_cancelling(rota_current_task()) > 0)
         (void)rota_task_uncancel(rota_current_task());
     rota_server_close(server);

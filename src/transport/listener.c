@@ -134,9 +134,13 @@ int rota__listener_open(struct rota__listener *listener, rota_loop *loop,
 
 int rota__listener_start(struct rota__listener *listener, int backlog)
 {
-    int err = rota__socket_listen(listener->watch.fd, backlog);
+    int err = 0;
 
-    return err < 0 ? err : watch_again(listener);
+    if (listener->watch.events == 0)
+        err = rota__socket_listen(listener->watch.fd, backlog);
+    if (err == 0 && listener->watch.events == 0)
+        err = watch_again(listener);
+    return err;
 }
 
 void rota__listener_close(struct rota__listener *listener)
