@@ -16,8 +16,9 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdw-dev
     libssl-dev
     libhttp-parser-dev)
 test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
-    netcat-openbsd wrk nginx-light redis-server redis-tools socat openssl
-    iproute2)
+    netcat-openbsd wrk socat openssl iproute2)
+# Installing a server starts it on some machines: that is for CI's.
+[[ ${CI:-} ]] && test_packages+=(nginx-light redis-server redis-tools)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
     golang-go python3-uvloop valgrind strace wrk openssl)
 

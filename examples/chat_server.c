@@ -83,12 +83,17 @@ static void leave(struct member *self)
 }
 
 /* Whoever has stopped reading is not waited for. */
-static intptr_t await_a_while(rota_task writer)
+static intptr_t end_writer(struct member *self, rota_task writer)
 {
     rota_timeout patience;
+    intptr_t err;
 
-    (void)rota_timeout_begin(&patience, PATIENCE);
-    return rota_timeout_end(&patience, rota_await(writer));
+    rota_queue_shutdown(self->heard, true);
+    rota_timeout_begin(&patience, PATIENCE);
+    err = rota_timeout_end(&patience, rota_await(writer));
+    if (err == -ETIMEDOUT)
+        rota_abort(self->stream);
+    return err;
 }
 
 static intptr_t join(struct member *self)
@@ -106,8 +111,7 @@ static intptr_t join(struct member *self)
         members = self;
         err = converse(self);
         leave(self);
-        rota_queue_shutdown(self->heard, true);
-        ended = await_a_while(writer);
+        ended = end_writer(self, writer);
     }
     rota_queue_free(self->heard);
     return err < 0 ? err : ended;

@@ -196,6 +196,43 @@ static void callbacks_run_in_the_context_of_the_making(void)
     scenario(use_context);
 }
 
+/* Asks for another one when the loop takes it away. */
+static void lose_and_ask(rota_datagram_transport *transport, int error,
+                         void *arg)
+{
+    static const rota_datagram_protocol silent;
+
+    note("%s %s", rota_errname(error),
+         (const char *)rota_context_var_get(&variable));
+    assert_int_equal(
+        rota_create_datagram_endpoint(&transport, arg, &silent, NULL, NULL),
+        -ROTA_ECLOSED);
+}
+
+static intptr_t make_in_context(void *loop)
+{
+    static const rota_datagram_protocol protocol = {
+        .connection_lost = lose_and_ask,
+    };
+    rota_datagram_transport *transport;
+
+    assert_int_equal(rota_context_var_set(&variable, "then", NULL), 0);
+    return rota_create_datagram_endpoint(&transport, loop, &protocol, loop,
+                                         NULL);
+}
+
+static void the_end_with_the_loop_is_in_the_context_and_makes_no_other(void)
+{
+    rota_loop *loop = new_virtual_loop();
+    rota_context *context;
+
+    assert_int_equal(rota_copy_context(&context), 0);
+    assert_int_equal(rota_context_run(context, make_in_context, loop), 0);
+    rota_context_free(context);
+    rota_loop_free(loop);
+    assert_noted("ROTA_ECLOSING then");
+}
+
 /* --- Where datagrams go ------------------------------------------------- */
 
 static intptr_t be_connected(void *arg)
@@ -408,6 +445,7 @@ HARNESS_MAIN(TEST(an_endpoint_is_made_receives_and_is_lost),
              TEST(what_cannot_be_made_is_an_error),
              TEST(two_endpoints_can_share_a_port),
              TEST(callbacks_run_in_the_context_of_the_making),
+             TEST(the_end_with_the_loop_is_in_the_context_and_makes_no_other),
              TEST(a_connected_endpoint_knows_its_remote_address_only),
              TEST(a_send_without_an_address_is_an_error),
              TEST(an_endpoint_without_an_address_gets_one_with_its_first_send),

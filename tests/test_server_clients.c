@@ -342,6 +342,27 @@ static void a_server_that_two_serve_is_freed_once(void)
     run(serve_forever_twice);
 }
 
+/* Without a connection nothing else holds it. */
+static intptr_t serve_forever_and_free(void *arg)
+{
+    rota_task tasks[2];
+
+    (void)arg;
+    server = serve_with(read_on, NULL);
+    tasks[0] = start(serve_forever_task, server);
+    tasks[1] = start(serve_forever_task, server);
+    pass_turns(2);
+    rota_server_free(server);
+    assert_int_equal(rota_await(tasks[0]), 0);
+    assert_int_equal(rota_await(tasks[1]), 0);
+    return 0;
+}
+
+static void a_server_may_be_freed_while_tasks_serve_it(void)
+{
+    run(serve_forever_and_free);
+}
+
 static intptr_t leave_it_all(void *arg)
 {
     (void)arg;
@@ -384,4 +405,5 @@ HARNESS_MAIN(TEST(the_count_of_connections_is_right_at_every_point),
              TEST(a_connection_cannot_wait_for_its_own_end),
              TEST(several_may_wait_for_the_close_and_the_last_connection),
              TEST(a_server_that_two_serve_is_freed_once),
+             TEST(a_server_may_be_freed_while_tasks_serve_it),
              TEST(a_loop_may_close_with_everything_open))

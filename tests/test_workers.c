@@ -293,6 +293,31 @@ static void workers_end_with_a_loop_that_closes(void)
     assert_int_equal(atomic_load(&stopped), WORKERS);
 }
 
+static intptr_t leave_it_with_a_client(void *fd)
+{
+    (void)start_serving();
+    *(int *)fd = bare_connect(atomic_load(&port));
+    while (atomic_load(&running) == 0)
+        assert_int_equal(rota_sleep(0.001), 0);
+    return 0;
+}
+
+/* Nobody is left who could cancel a second time. */
+static void a_loop_that_closes_waits_for_no_grace(void)
+{
+    rota_loop *loop;
+    int fd;
+
+    options = three();
+    options.grace = 3600;
+    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(
+        rota_loop_run_until_complete(loop, leave_it_with_a_client, &fd), 0);
+    rota_loop_free(loop);
+    assert_int_equal(atomic_load(&stopped), WORKERS);
+    close(fd);
+}
+
 HARNESS_MAIN(TEST(connections_are_spread_over_the_workers),
              TEST(a_cancel_ends_the_connections_and_waits_for_them),
              TEST(connections_may_end_by_themselves_within_the_grace),
@@ -300,4 +325,5 @@ HARNESS_MAIN(TEST(connections_are_spread_over_the_workers),
              TEST(an_error_of_one_worker_ends_all), TEST(misuse_gets_an_error),
              TEST(a_port_that_another_server_has_is_refused),
              TEST(workers_end_with_the_program_that_leaves_them),
-             TEST(workers_end_with_a_loop_that_closes))
+             TEST(workers_end_with_a_loop_that_closes),
+             TEST(a_loop_that_closes_waits_for_no_grace))

@@ -355,6 +355,7 @@ int rota_serve_forever(rota_server *server)
 
     if (result < 0)
         return result;
+    server->users++; /* another task may free it, or serve it too */
     if (!server->closed)
         result = rota_server_start_serving(server);
     while (result == 0 && !server->closed)
@@ -363,6 +364,7 @@ int rota_serve_forever(rota_server *server)
     rota_server_cancel_clients(server);
     while (err == 0 && server->client_count > 0)
         err = wait_for_news(server, self);
+    server->users--;
     rota_server_free(server);
     return result < 0 ? result : err;
 }

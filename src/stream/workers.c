@@ -22,7 +22,7 @@ struct worker {
     pthread_t thread;
     rota_addresses addresses; /* with their ports */
     struct rota__task *task;  /* of its loop; NULL before and after */
-    bool told;                /* to end, before it had a task */
+    int told;                 /* how often it was told to end */
     rota_handle requests[2];  /* to end; to hurry */
     struct rota__message ended;
     bool over; /* and the caller's loop has heard of it */
@@ -71,6 +71,7 @@ static int serve(struct worker *worker, rota_server *server)
 {
     const rota_workers_options *options = &worker->all->options;
     rota_address address;
+    double grace;
     int err = rota_server_address(server, 0, &address);
 
     if (err == 0)
@@ -83,7 +84,9 @@ static int serve(struct worker *worker, rota_server *server)
     while (rota_task_cancelling(rota_current_task()) > 0)
         (void)rota_task_uncancel(rota_current_task());
     rota_server_close(server);
-    if (wait_for_clients(server, options->grace) == -ECANCELED)
+    /* Both requests may have come at once. */
+    grace = worker->told > 1 ? 0 : options->grace;
+    if (wait_for_clients(server, grace) == -ECANCELED)
         (void)rota_task_uncancel(rota_current_task());
     end_clients(server);
     if (options->stopped)
@@ -98,7 +101,7 @@ static intptr_t run_worker(void *arg)
     rota_server *server;
     int err;
 
-    if (worker->told)
+    if (worker->told > 0)
         return 0;
     worker->task = rota__current();
     err = rota__start_server_at(&server, worker->loop, &worker->addresses,
@@ -116,7 +119,7 @@ static void end_worker(void *arg)
 {
     struct worker *worker = arg;
 
-    worker->told = true;
+    worker->told++;
     if (worker->task)
         rota__task_cancel(worker->task);
 }

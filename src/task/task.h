@@ -60,13 +60,15 @@ struct rota__join {
 
 bool rota__join_cancel(struct rota__waiter *waiter);
 
+/* What every wait looks at comes first, in as few cache lines as may be. */
 struct rota__task {
     struct rota__handle handle; /* resumes it */
     struct rota__context context;
-    rota_loop *loop;
-    struct rota__actor actor;     /* its context variables */
     struct rota__waiter *waiting; /* parked on it; else NULL */
     intptr_t wake;                /* what the park returns */
+    rota_loop *loop;
+    unsigned attention;       /* what it must do first when it is resumed */
+    struct rota__actor actor; /* its context variables */
     struct rota__owner *owner;    /* is told of the end; see owners below */
     struct rota__link siblings;   /* in the owner's list, if it has one */
     size_t index;                 /* the owner's: which child this is */
@@ -81,7 +83,6 @@ struct rota__task {
     const char *where;
     struct rota__link scopes; /* open ones, in debug mode */
     int cancelling;
-    unsigned attention; /* what it must do first when it is resumed */
     bool begun;
     bool told_cancelled; /* a wait has returned -ECANCELED for a request */
     bool painted;        /* its stack: debug mode */

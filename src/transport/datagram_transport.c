@@ -177,14 +177,28 @@ void rota_datagram_transport_abort(rota_datagram_transport *transport)
         close_now(transport, -ECONNABORTED);
 }
 
+static intptr_t lose(void *transport)
+{
+    lost(transport, ((rota_datagram_transport *)transport)->error);
+    return 0;
+}
+
+/* No turn is under way: the context is entered as any function may. */
 static void loop_closes(struct rota__at_close *at_close)
 {
     rota_datagram_transport *transport =
         rota__container_of(at_close, rota_datagram_transport, at_close);
-    int error = transport->socket.closed ? transport->error : -ROTA_ECLOSING;
+    rota_loop *loop = transport->loop;
+    rota_context context = {
+        .bindings = rota__bindings_ref(transport->bindings),
+    };
 
+    if (!transport->socket.closed)
+        transport->error = -ROTA_ECLOSING;
     rota__datagram_close(&transport->socket);
-    lost(transport, error);
+    (void)rota_context_run(&context, lose, transport);
+    rota__bindings_unref(context.bindings);
+    rota__context_lend(loop, NULL);
 }
 
 /* --- Sending ------------------------------------------------------------ */
@@ -325,6 +339,8 @@ int rota_create_datagram_endpoint(rota_datagram_transport **out,
 
     if (err < 0)
         return err;
+    if (loop->closing) /* a connection_lost must not hold up the close */
+        return -ROTA_ECLOSED;
     if (!protocol)
         return -EINVAL;
     transport = rota__zalloc(sizeof *transport);
