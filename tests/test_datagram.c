@@ -211,14 +211,13 @@ static void lose_and_ask(rota_datagram_transport *transport, int error,
 
 static intptr_t make_in_context(void *loop)
 {
-    static const rota_datagram_protocol protocol = {
+    static const rota_datagram_protocol asking = {
         .connection_lost = lose_and_ask,
     };
     rota_datagram_transport *transport;
 
     assert_int_equal(rota_context_var_set(&variable, "then", NULL), 0);
-    return rota_create_datagram_endpoint(&transport, loop, &protocol, loop,
-                                         NULL);
+    return rota_create_datagram_endpoint(&transport, loop, &asking, loop, NULL);
 }
 
 static void the_end_with_the_loop_is_in_the_context_and_makes_no_other(void)

@@ -3,6 +3,7 @@
  * TLS: how a connection ends, in order and out of it
  */
 #include "tls_pairs.h"
+#include "transport/tls.h"
 
 /* --- In order ----------------------------------------------------------- */
 
@@ -295,6 +296,33 @@ static void a_goodbye_is_waited_for_only_so_long(void)
     run_tls_virtually(lose_patience);
 }
 
+/* The peer has said good-bye, but does not read what we still send. */
+static intptr_t lose_patience_with_one_who_reads_nothing(void *arg)
+{
+    struct tls_pair pair;
+    double began = now();
+
+    (void)arg;
+    tls_pair_open_narrow(&pair);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(
+            rota_write_nowait(pair.server.stream, block, sizeof block), 0);
+    rota_close(pair.client.stream);
+    assert_int_equal(rota_read(pair.server.stream, block, 1), 0);
+    rota__tls_return_events(rota__tls_of(&pair.client.stream->conn));
+    rota_close(pair.server.stream);
+    assert_int_equal(rota_wait_closed(pair.server.stream), -ETIMEDOUT);
+    assert_true(now() - began >= 30 && now() - began < 31);
+    rota_abort(pair.client.stream);
+    tls_pair_close(&pair);
+    return 0;
+}
+
+static void what_is_queued_is_not_kept_for_ever(void)
+{
+    run_tls_virtually(lose_patience_with_one_who_reads_nothing);
+}
+
 static intptr_t read_slowly(void *stream)
 {
     intptr_t sum = 0;
@@ -492,6 +520,7 @@ HARNESS_MAIN(TEST(both_ends_say_goodbye),
              TEST(a_reset_is_what_it_is),
              TEST(a_peer_that_goes_need_not_answer_a_goodbye),
              TEST(a_goodbye_is_waited_for_only_so_long),
+             TEST(what_is_queued_is_not_kept_for_ever),
              TEST(a_peer_that_is_slow_but_reads_is_waited_for),
              TEST(a_goodbye_can_be_cut_short),
              TEST(a_loop_may_close_before_the_goodbyes_are_said),

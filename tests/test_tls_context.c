@@ -166,6 +166,7 @@ static intptr_t refuse_wrong_sides(void *arg)
     const rota_tls_options accepting = {.server_side = true};
     const rota_tls_options hasty = {.server_name = "localhost",
                                     .handshake_timeout = -1};
+    const rota_tls_options nowhere = {.server_name = ".org"};
 
     (void)arg;
     tls_pair_connect(&pair, plain_client(), server_with("server"), 0);
@@ -180,6 +181,9 @@ static intptr_t refuse_wrong_sides(void *arg)
         -EINVAL);
     assert_int_equal(rota_start_tls(pair.client.stream, NULL, &options),
                      -EINVAL);
+    assert_int_equal(
+        rota_start_tls(pair.client.stream, pair.client.context, &nowhere),
+        -EINVAL);
     tls_pair_shake(&pair);
     assert_int_equal(pair.client.result, 0);
     tls_pair_close(&pair);

@@ -105,6 +105,25 @@ static void megabytes_pass_both_ways_at_once(void)
     run_tls(exchange_narrowly);
 }
 
+/* A write is then many records, also where nobody asked for it. */
+static intptr_t exchange_in_short_records(void *arg)
+{
+    rota_tls_context *client = plain_client();
+    struct tls_pair pair;
+
+    (void)arg;
+    tls_short_records(client);
+    tls_pair_open_with(&pair, client, server_with("server"));
+    exchange_much(&pair);
+    tls_pair_close(&pair);
+    return 0;
+}
+
+static void a_peer_may_ask_for_short_records(void)
+{
+    run_tls(exchange_in_short_records);
+}
+
 /* --- Pieces ------------------------------------------------------------- */
 
 static intptr_t read_in_pieces(void *arg)
@@ -429,6 +448,7 @@ static void a_peer_that_wants_answers_and_reads_none_is_stopped(void)
 }
 
 HARNESS_MAIN(TEST_TIMEOUT(megabytes_pass_both_ways_at_once, 60),
+             TEST_TIMEOUT(a_peer_may_ask_for_short_records, 60),
              TEST(records_and_reads_need_not_match),
              TEST(pieces_can_be_written_as_one),
              TEST(a_write_that_does_not_wait_is_kept_encrypted),

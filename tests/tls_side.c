@@ -150,6 +150,12 @@ void tls_only_12(rota_tls_context *context)
                                               TLS1_2_VERSION));
 }
 
+void tls_short_records(rota_tls_context *context)
+{
+    assert_true(SSL_CTX_set_tlsext_max_fragment_length(
+        rota_tls_context_native(context), TLSEXT_max_fragment_length_512));
+}
+
 void tls_update_keys(rota_stream *stream)
 {
     SSL *ssl = rota__tls_of(&stream->conn)->ssl;

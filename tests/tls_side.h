@@ -31,6 +31,8 @@ const char *paper_path(const char *file);
 
 /* Speaks no TLS above 1.2. */
 void tls_only_12(rota_tls_context *context);
+/* A client that asks for records of no more than 512 bytes. */
+void tls_short_records(rota_tls_context *context);
 /* New keys for our direction with the next write, and for the peer's. */
 void tls_update_keys(rota_stream *stream);
 /* Asks for another handshake, as TLS 1.2 had it; it leaves with a write. */

@@ -67,13 +67,13 @@ struct rota__task {
     struct rota__waiter *waiting; /* parked on it; else NULL */
     intptr_t wake;                /* what the park returns */
     rota_loop *loop;
-    unsigned attention;       /* what it must do first when it is resumed */
-    struct rota__actor actor; /* its context variables */
-    struct rota__owner *owner;    /* is told of the end; see owners below */
-    struct rota__link siblings;   /* in the owner's list, if it has one */
-    size_t index;                 /* the owner's: which child this is */
-    struct rota__link borrowers;  /* that look on until the end */
-    struct rota__place *leaving;  /* what it has not left yet, or NULL */
+    unsigned attention;          /* what it must do first when it is resumed */
+    struct rota__actor actor;    /* its context variables */
+    struct rota__owner *owner;   /* is told of the end; see owners below */
+    struct rota__link siblings;  /* in the owner's list, if it has one */
+    size_t index;                /* the owner's: which child this is */
+    struct rota__link borrowers; /* that look on until the end */
+    struct rota__place *leaving; /* what it has not left yet, or NULL */
     rota_task_function *function;
     void *arg;
     intptr_t result;

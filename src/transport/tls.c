@@ -92,7 +92,8 @@ intptr_t rota__tls_read(struct rota__conn *conn, void *buf, size_t size)
 
 /* --- Writing ------------------------------------------------------------ */
 
-static int put(struct rota__tls *tls, const char *data, size_t size)
+/* One record; a peer may have asked for short ones. How much is in it. */
+static intptr_t put(struct rota__tls *tls, const char *data, size_t size)
 {
     size_t n;
     int err;
@@ -100,7 +101,7 @@ static int put(struct rota__tls *tls, const char *data, size_t size)
     rota__tls_forget_errors();
     tls->met = 1;
     if (rota__likely(SSL_write_ex(tls->ssl, data, size, &n) == 1))
-        return 0;
+        return (intptr_t)n;
     err = rota__tls_error(tls);
     rota__conn_fail(tls->conn, err);
     return err;
@@ -114,14 +115,14 @@ static intptr_t put_records(struct rota__conn *conn, const char *data,
 
     while (taken < size && (all || rota__buffer_size(&conn->out) == 0)) {
         size_t piece = size - taken;
-        int err;
+        intptr_t n;
 
         if (piece > ROTA__TLS_RECORD)
             piece = ROTA__TLS_RECORD;
-        err = put(rota__tls_of(conn), data + taken, piece);
-        if (err < 0)
-            return err;
-        taken += piece;
+        n = put(rota__tls_of(conn), data + taken, piece);
+        if (n < 0)
+            return n;
+        taken += (size_t)n;
     }
     return (intptr_t)taken;
 }

@@ -32,6 +32,15 @@ static void forgive(struct rota__conn *conn)
         conn->error = 0;
 }
 
+/* What is queued is ours to send, also to one that has said its own. */
+static bool nothing_to_wait_for(const struct rota__tls *tls)
+{
+    const struct rota__conn *conn = tls->conn;
+
+    return conn->error ||
+           ((tls->over || tls->ended) && rota__buffer_size(&conn->out) == 0);
+}
+
 static void listen_for_goodbye(struct rota__handle *handle)
 {
     struct rota__tls *tls = of_step(handle);
@@ -44,7 +53,8 @@ static void listen_for_goodbye(struct rota__handle *handle)
             return;
         if (n <= 0) {
             forgive(tls->conn);
-            leave(tls);
+            if (nothing_to_wait_for(tls))
+                leave(tls);
             return;
         }
     }
@@ -70,7 +80,7 @@ static void writable(struct rota__conn *conn)
 {
     struct rota__tls *tls = rota__tls_of(conn);
 
-    if (conn->error)
+    if (nothing_to_wait_for(tls))
         rota__tls_wake(tls);
     else
         (void)rota__tls_limit(tls, tls->shutdown_timeout, out_of_patience);
@@ -82,21 +92,18 @@ static const struct rota__conn_events goodbye_events = {
     .writable = writable,
 };
 
-static bool nothing_to_wait_for(const struct rota__tls *tls)
-{
-    return tls->conn->error || tls->over || tls->ended;
-}
-
 void rota__tls_close(struct rota__conn *conn)
 {
     struct rota__tls *tls = rota__tls_of(conn);
 
-    if (tls->state == ROTA__TLS_OPEN) {
-        rota__tls_forget_errors();
-        (void)SSL_shutdown(tls->ssl);
-        ERR_clear_error();
+    if (tls->state != ROTA__TLS_OPEN) { /* nobody to say it to */
+        rota__conn_drop(conn);
+        return;
     }
-    if (tls->state != ROTA__TLS_OPEN || nothing_to_wait_for(tls) ||
+    rota__tls_forget_errors();
+    (void)SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+    if (nothing_to_wait_for(tls) ||
         rota__tls_limit(tls, tls->shutdown_timeout, out_of_patience) < 0) {
         leave(tls);
         return;

@@ -171,8 +171,8 @@ static int check(const struct rota__conn *conn, rota_tls_context *context,
         return -EINVAL;
     if (conn->filter)
         return -EBUSY;
-    if (context->check_host && host[0] == '\0')
-        return -EINVAL;
+    if (context->check_host && (host[0] == '\0' || host[0] == '.'))
+        return -EINVAL; /* to OpenSSL ".org" is any host there */
     if (strlen(host) > TLSEXT_MAXLEN_host_name)
         return -EINVAL;
     return conn->error;
