@@ -170,3 +170,8 @@ void tls_renegotiate(rota_stream *stream)
     SSL_clear_options(ssl, SSL_OP_NO_RENEGOTIATION);
     assert_true(SSL_renegotiate(ssl));
 }
+
+void tls_say_goodbye(rota_stream *stream)
+{
+    assert_int_equal(SSL_shutdown(rota__tls_of(&stream->conn)->ssl), 0);
+}

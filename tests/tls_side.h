@@ -37,5 +37,7 @@ void tls_short_records(rota_tls_context *context);
 void tls_update_keys(rota_stream *stream);
 /* Asks for another handshake, as TLS 1.2 had it; it leaves with a write. */
 void tls_renegotiate(rota_stream *stream);
+/* Ends our direction, as rota_close() does, and no more. */
+void tls_say_goodbye(rota_stream *stream);
 
 #endif

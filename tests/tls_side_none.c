@@ -52,3 +52,9 @@ void tls_renegotiate(rota_stream *stream)
     (void)stream;
     harness_skip(REASON);
 }
+
+void tls_say_goodbye(rota_stream *stream)
+{
+    (void)stream;
+    harness_skip(REASON);
+}

@@ -88,7 +88,7 @@ static int keep_rest(rota_stream *stream, struct rest *rest)
 
     if (rest->count > 1 && !conn->filter) /* all of the parts or none */
         err = rota__buffer_reserve(&conn->out, rest->size);
-    while (err == 0 && rest->size > 0) {
+    while (err == 0 && rest->count > 0) {
         size_t size = rest->parts->iov_len - rest->skip;
 
         err = rota__conn_queue(
@@ -194,15 +194,14 @@ static intptr_t write_copy(rota_stream *stream, struct rota__task *self,
     rota_loop *loop = self->loop;
     struct copy copy = {.memory = rota__alloc(rest->size)};
     struct iovec part = {copy.memory, rest->size};
+    struct rest whole = {&part, 1, 0, rest->size, rest->begun};
     intptr_t n;
 
     if (!copy.memory)
         return -ENOMEM;
     gather(copy.memory, rest);
-    rest->parts = &part;
-    rest->count = 1;
     rota__at_close_add(loop, &copy.at_close, free_copy);
-    n = write_in_turn(stream, self, rest, false);
+    n = write_in_turn(stream, self, &whole, false);
     rota__at_close_remove(&copy.at_close);
     rota__free(copy.memory);
     return n;
