@@ -19,7 +19,7 @@ static intptr_t client(rota_stream *stream, void *arg)
     while ((n = rota_read_borrowed(stream, &data)) > 0)
         if ((n = rota_write(stream, data, (size_t)n)) < 0)
             break;
-    return n == -ROTA_ETRUNCATED ? 0 : n; /* gone without a good-bye */
+    return n;
 }
 
 static intptr_t amain(void *context)

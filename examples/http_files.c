@@ -128,22 +128,13 @@ static intptr_t client(rota_stream *stream, void *arg)
     return http_serve(stream, answer, arg);
 }
 
-static void say_where(void *address)
-{
-    announce_address(address);
-}
-
-/* The first worker tells, in its next turn: by then it listens. */
+/* The first worker that listens tells. */
 static int announce_workers(const rota_address *address, void *arg)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
-    static rota_address where;
 
     (void)arg;
-    if (atomic_flag_test_and_set(&told))
-        return 0;
-    where = *address;
-    return rota_call_soon(rota_get_running_loop(), NULL, say_where, &where);
+    return atomic_flag_test_and_set(&told) ? 0 : announce_address(address);
 }
 
 static intptr_t amain(void *arg)

@@ -21,8 +21,7 @@ static int port = 7025;
 /* What a client does wrong is its own affair; ours is to hang up. */
 static bool is_fault_of_peer(intptr_t err)
 {
-    return err == -EPROTO || err == -ROTA_ELIMIT || err == -ROTA_ETRUNCATED ||
-           err == -ROTA_ETLS || err == -ROTA_ETLSALERT;
+    return err == -EPROTO || err == -ROTA_ELIMIT;
 }
 
 static intptr_t say(rota_stream *stream, const char *line)

@@ -363,6 +363,82 @@ static void a_client_that_comes_back_is_still_known(void)
     run_tls(resume_with_a_certificate);
 }
 
+/* A session of this client's, with a server that goes on with it. */
+static rota_tls_session *get_session(rota_tls_context *client,
+                                     rota_tls_context *server)
+{
+    rota_tls_session *session;
+    struct tls_pair pair;
+
+    rota__tls_context_ref(server);
+    tls_pair_open_with(&pair, client, server);
+    say(pair.server.stream, "x");
+    expect_words(pair.client.stream, "x");
+    assert_int_equal(rota_stream_tls_session(pair.client.stream, &session), 0);
+    tls_pair_close(&pair);
+    return session;
+}
+
+static void go_on(struct tls_pair *pair, rota_tls_context *client,
+                  rota_tls_context *server, rota_tls_session *session,
+                  const char *host)
+{
+    rota__tls_context_ref(server);
+    tls_pair_connect(pair, client, server, 0);
+    pair->client.options.session = session;
+    pair->client.options.server_name = host;
+    tls_pair_shake(pair);
+}
+
+static rota_tls_context *lax_client(bool verifies)
+{
+    rota_tls_context_options options = client_options();
+
+    options.no_verify = !verifies;
+    options.no_host_check = true;
+    return context_of(&options);
+}
+
+static intptr_t resume_with_less(void *arg)
+{
+    rota_tls_context *server = server_with("server");
+    rota_tls_session *sessions[] = {get_session(plain_client(), server),
+                                    get_session(lax_client(true), server),
+                                    get_session(lax_client(false), server)};
+    rota_tls_context_options other = {.ca_file = paper_path("ca2.pem")};
+    struct tls_pair pair;
+
+    (void)arg;
+    paper_make(
+        &(struct paper){.file = "ca2", .subject = "Other", .authority = true});
+    for (int i = 0; i < 2; i++) {
+        go_on(&pair, plain_client(), server, sessions[i], "localhost");
+        assert_int_equal(pair.client.result, 0);
+        tls_pair_close(&pair);
+        go_on(&pair, plain_client(), server, sessions[i], "other.net");
+        expect_refusal(&pair.client, -ROTA_ECERTHOST, "not for other.net");
+        tls_pair_close(&pair);
+        go_on(&pair, plain_client(), server, sessions[i], "127.0.0.2");
+        expect_refusal(&pair.client, -ROTA_ECERTHOST, "not for 127.0.0.2");
+        tls_pair_close(&pair);
+        go_on(&pair, context_of(&other), server, sessions[i], "localhost");
+        expect_refusal(&pair.client, -ROTA_ECERTUNKNOWN, "CN=Trusted");
+        tls_pair_close(&pair);
+    }
+    go_on(&pair, plain_client(), server, sessions[2], "localhost");
+    assert_int_equal(pair.client.result, -ROTA_ECERTUNKNOWN);
+    tls_pair_close(&pair);
+    for (int i = 0; i < 3; i++)
+        rota_tls_session_free(sessions[i]);
+    rota_tls_context_free(server);
+    return 0;
+}
+
+static void a_session_is_verified_as_a_new_one_would_be(void)
+{
+    run_tls(resume_with_less);
+}
+
 HARNESS_MAIN(TEST(an_expired_certificate_is_refused),
              TEST(a_certificate_that_is_not_yet_valid_is_refused),
              TEST(a_certificate_of_another_host_is_refused),
@@ -376,4 +452,5 @@ HARNESS_MAIN(TEST(an_expired_certificate_is_refused),
              TEST(a_server_that_wants_a_certificate_sees_it),
              TEST(a_client_without_the_certificate_hears_so_in_its_first_read),
              TEST(a_client_with_a_bad_certificate_is_refused),
-             TEST(a_client_that_comes_back_is_still_known))
+             TEST(a_client_that_comes_back_is_still_known),
+             TEST(a_session_is_verified_as_a_new_one_would_be))

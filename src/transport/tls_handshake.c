@@ -52,22 +52,40 @@ static int set_host(struct rota__tls *tls)
     return ok ? 0 : -ENOMEM;
 }
 
-static bool is_for_host(struct rota__tls *tls, X509 *certificate)
+/* As OpenSSL does with one that has just come; the host is among the rules. */
+static bool set_rules(X509_STORE_CTX *store, struct rota__tls *tls)
 {
-    const unsigned char *bytes;
-    rota_address address;
-    size_t size = address_bytes(tls->host, &bytes, &address);
+    X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(store);
 
-    if (!certificate)
-        return false;
-    if (size > 0)
-        return X509_check_ip(certificate, bytes, size, 0) == 1;
-    return X509_check_host(certificate, tls->host, 0, HOST_FLAGS, NULL) == 1;
+    X509_VERIFY_PARAM_set_auth_level(rules, SSL_get_security_level(tls->ssl));
+    X509_STORE_CTX_set_verify_cb(store, rota__tls_on_verify);
+    return X509_STORE_CTX_set_default(store, "ssl_server") == 1 &&
+           X509_VERIFY_PARAM_set1(rules, SSL_get0_param(tls->ssl)) == 1 &&
+           X509_STORE_CTX_set_ex_data(
+               store, SSL_get_ex_data_X509_STORE_CTX_idx(), tls->ssl) == 1;
+}
+
+static long verify(struct rota__tls *tls)
+{
+    X509_STORE *known = SSL_CTX_get_cert_store(tls->context->ssl);
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    X509_STORE_CTX *store = X509_STORE_CTX_new();
+    long code = X509_V_ERR_OUT_OF_MEM;
+
+    if (store &&
+        X509_STORE_CTX_init(store, known, certificate,
+                            SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
+        set_rules(store, tls)) {
+        (void)X509_verify_cert(store);
+        code = X509_STORE_CTX_get_error(store);
+    }
+    X509_STORE_CTX_free(store);
+    return code;
 }
 
 /*
  * A session that is gone on with brings no certificate, and was perhaps made
- * by one who checked less, or for another host.
+ * long ago, by one who checked less, trusted others, or for another host.
  */
 static int check_resumed(struct rota__tls *tls)
 {
@@ -75,9 +93,8 @@ static int check_resumed(struct rota__tls *tls)
 
     if (tls->context->server || !tls->context->verify)
         return 0;
-    if (code == X509_V_OK && tls->context->check_host &&
-        !is_for_host(tls, SSL_get0_peer_certificate(tls->ssl)))
-        code = X509_V_ERR_HOSTNAME_MISMATCH;
+    if (code == X509_V_OK)
+        code = verify(tls);
     return code == X509_V_OK ? 0 : rota__tls_verify_error(tls, code);
 }
 
