@@ -43,7 +43,7 @@ static void expect_failure(const char *host, const char *service,
 
 static bool has_threads(void)
 {
-    return rota_get_running_loop()->pool != NULL;
+    return rota_get_running_loop()->pools[ROTA__NAMES] != NULL;
 }
 
 /* --- Without asking ------------------------------------------------------- */

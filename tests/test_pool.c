@@ -99,7 +99,8 @@ static void submit(struct work *works, int count, struct gate *at,
 {
     for (int i = 0; i < count; i++) {
         works[i] = work_for(loop, at);
-        assert_int_equal(rota__pool_submit(loop, &works[i].job), 0);
+        assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &works[i].job),
+                         0);
     }
     works_left += count;
 }
@@ -160,7 +161,7 @@ static void submit_again(struct rota__job *job)
     if (job->dropped)
         fail_msg("dropped");
     if (++jobs_in_a_row < 200)
-        assert_int_equal(rota__pool_submit(self->loop, job), 0);
+        assert_int_equal(rota__pool_submit(self->loop, ROTA__NAMES, job), 0);
     else
         rota_loop_stop(self->loop);
 }
@@ -171,7 +172,7 @@ static void a_job_can_be_submitted_again_when_it_is_done(void)
     struct work one = work_for(loop, NULL);
 
     one.job.done = submit_again;
-    assert_int_equal(rota__pool_submit(loop, &one.job), 0);
+    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &one.job), 0);
     assert_int_equal(rota_loop_run_forever(loop), 0);
     assert_int_equal(jobs_in_a_row, 200);
     rota_loop_free(loop);
@@ -253,7 +254,7 @@ static void closing_drops_a_job_whose_end_was_not_seen(void)
     gate.open = true;
     one.job.work = set_flag;
     works_left = 1;
-    assert_int_equal(rota__pool_submit(loop, &one.job), 0);
+    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &one.job), 0);
     while (atomic_load(&loop->inbox) == NULL)
         ;
     rota__take_from_threads(loop);
@@ -280,7 +281,7 @@ static void without_memory_a_job_is_refused(void)
     struct work one = work_for(loop, NULL);
 
     harness_fail_allocation(1);
-    assert_int_equal(rota__pool_submit(loop, &one.job), -ENOMEM);
+    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &one.job), -ENOMEM);
     assert_int_equal(rota__pool_busy(loop), 0);
     assert_int_equal(one.done, 0);
     submit(&one, 1, NULL, loop);
@@ -309,7 +310,7 @@ static void signals_do_not_go_to_the_pools_threads(void)
 
     one.job.work = look_at_signals;
     works_left = 1;
-    assert_int_equal(rota__pool_submit(loop, &one.job), 0);
+    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &one.job), 0);
     assert_int_equal(rota_loop_run_forever(loop), 0);
     assert_true(signals_blocked);
     rota_loop_free(loop);

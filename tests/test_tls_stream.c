@@ -447,6 +447,42 @@ static void a_peer_that_wants_answers_and_reads_none_is_stopped(void)
     run_tls(flood);
 }
 
+static int ticks;
+
+static intptr_t tick(void *task)
+{
+    while (!rota_task_done(*(rota_task *)task)) {
+        ticks++;
+        assert_int_equal(rota_sleep(0), 0);
+    }
+    return 0;
+}
+
+/* All of it has come before the reader runs. */
+static intptr_t renew_keys(void *arg)
+{
+    struct tls_pair pair;
+    rota_task reader, ticker;
+
+    (void)arg;
+    tls_pair_open(&pair);
+    for (int i = 0; i < 4000; i++)
+        tls_send_keys(pair.client.stream);
+    say(pair.client.stream, "ten bytes.");
+    reader = start(read_ten, pair.server.stream);
+    ticker = start(tick, &reader);
+    assert_int_equal(rota_await(ticker), 0);
+    assert_int_equal(rota_await(reader), 10);
+    assert_in_range(ticks, 4, 1000);
+    tls_pair_close(&pair);
+    return 0;
+}
+
+static void who_only_renews_keys_does_not_hold_up_the_others(void)
+{
+    run_tls(renew_keys);
+}
+
 HARNESS_MAIN(TEST_TIMEOUT(megabytes_pass_both_ways_at_once, 60),
              TEST_TIMEOUT(a_peer_may_ask_for_short_records, 60),
              TEST(records_and_reads_need_not_match),
@@ -459,4 +495,5 @@ HARNESS_MAIN(TEST_TIMEOUT(megabytes_pass_both_ways_at_once, 60),
              TEST(a_record_that_cannot_be_kept_is_the_end),
              TEST_TIMEOUT(keys_change_in_the_middle_of_traffic, 60),
              TEST(another_handshake_is_not_begun),
-             TEST(a_peer_that_wants_answers_and_reads_none_is_stopped))
+             TEST(a_peer_that_wants_answers_and_reads_none_is_stopped),
+             TEST(who_only_renews_keys_does_not_hold_up_the_others))

@@ -153,7 +153,7 @@ static intptr_t work_beside_a_thread(void *arg)
     (void)arg;
     rota_future_init(&slow.future, loop);
     slow.began = now();
-    assert_int_equal(rota__pool_submit(loop, &slow.job), 0);
+    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &slow.job), 0);
     assert_int_equal(rota_await_future(&slow.future, NULL), 0);
     rota_future_fini(&slow.future);
     return rota_await(task);

@@ -175,3 +175,11 @@ void tls_say_goodbye(rota_stream *stream)
 {
     assert_int_equal(SSL_shutdown(rota__tls_of(&stream->conn)->ssl), 0);
 }
+
+void tls_send_keys(rota_stream *stream)
+{
+    SSL *ssl = rota__tls_of(&stream->conn)->ssl;
+
+    assert_true(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED));
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+}

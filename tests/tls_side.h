@@ -35,6 +35,8 @@ void tls_only_12(rota_tls_context *context);
 void tls_short_records(rota_tls_context *context);
 /* New keys for our direction with the next write, and for the peer's. */
 void tls_update_keys(rota_stream *stream);
+/* New keys for our direction at once, and nothing else. */
+void tls_send_keys(rota_stream *stream);
 /* Asks for another handshake, as TLS 1.2 had it; it leaves with a write. */
 void tls_renegotiate(rota_stream *stream);
 /* Ends our direction, as rota_close() does, and no more. */

@@ -5,7 +5,8 @@
  * Mirrors loop.getaddrinfo() and loop.getnameinfo(). The system's resolver
  * blocks, so it runs on threads of its own: a slow one holds up neither the
  * loop nor an executor's work. A literal address never leaves the thread. A
- * cancelled look-up returns at once; its thread goes on and is forgotten.
+ * cancelled look-up returns at once; its thread goes on, and only a loop that
+ * closes waits for it.
  */
 #ifndef ROTA_DNS_H
 #define ROTA_DNS_H

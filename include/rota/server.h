@@ -97,8 +97,10 @@ bool rota_server_is_serving(const rota_server *server);
 /*
  * Serves until its task is cancelled (or another one closes the server), then
  * closes the server, cancels the tasks of its connections (aborts its
- * transports), waits for them and frees the server. Returns -ECANCELED, or 0
- * when it was closed.  asyncio: Server.serve_forever().
+ * transports), waits for them and frees the server, whatever it returns:
+ * -ECANCELED, 0 when it was closed, or what listen() says. (When the loop
+ * closes first, the server stays the caller's.)  asyncio:
+ * Server.serve_forever().
  */
 int rota_serve_forever(rota_server *server) ROTA_MUST_USE;
 

@@ -38,10 +38,9 @@ int rota_wait_readable(int fd) ROTA_MUST_USE;
 int rota_wait_writable(int fd) ROTA_MUST_USE;
 
 /*
- * Receives up to `size` bytes, or one datagram; 0 at the end. `from` is told
- * whose it is (size 0 when the system does not say).
- * asyncio: loop.sock_recv(), sock_recv_into(); sock_recvfrom(),
- * sock_recvfrom_into().
+ * Receives up to `size` bytes, or one datagram; 0 at the end. `from` (may be
+ * NULL) is told whose it is (size 0 when the system does not say). asyncio:
+ * loop.sock_recv(), sock_recv_into(); sock_recvfrom(), sock_recvfrom_into().
  */
 intptr_t rota_sock_recv(int fd, void *buf, size_t size) ROTA_MUST_USE;
 intptr_t rota_sock_recvfrom(int fd, void *buf, size_t size,

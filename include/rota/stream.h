@@ -121,10 +121,10 @@ intptr_t rota_read_all(rota_stream *stream, void *buf,
 
 /*
  * Reads what has come without memory of the caller's: *data is the loop's and
- * holds until this task next awaits anything else than a write of it (of all
- * or a part, alone or among the parts of rota_writelines(), to any stream of
- * the loop). Without a buffer in its frame, an idle task costs one page of
- * memory. Errors and end as rota_read(), and -ENOMEM.
+ * holds until this task next awaits. It may be given to one rota_write() or
+ * rota_writelines(), all or a part, to any stream of the loop: what must wait
+ * there is copied; what is not part of that write is gone then. An idle task
+ * without a buffer costs one page. Errors and end as rota_read(), and -ENOMEM.
  */
 intptr_t rota_read_borrowed(rota_stream *stream,
                             const void **data) ROTA_MUST_USE;

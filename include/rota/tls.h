@@ -88,7 +88,7 @@ typedef struct rota_tls_options {
                                   verified as a new one would be */
     char *why;                 /* NULL, or ROTA_TLS_MESSAGE bytes, which are
                                   told why a handshake has failed; they must
-                                  stay until the call has returned */
+                                  stay until its end has been told */
 } rota_tls_options;
 
 /* What is known of an encrypted connection. */

@@ -207,6 +207,13 @@ int rota_transport_fileno(const rota_transport *transport);
 int rota_transport_tls_info(const rota_transport *transport,
                             rota_tls_info *out);
 
+/* The peer's certificate and a client's session, as of a stream
+   (rota_stream_peer_certificate(), rota_stream_tls_session()). */
+intptr_t rota_transport_peer_certificate(const rota_transport *transport,
+                                         void *out, size_t size);
+int rota_transport_tls_session(const rota_transport *transport,
+                               rota_tls_session **out);
+
 rota_loop *rota_transport_get_loop(const rota_transport *transport);
 
 /* Keeps the handle usable after connection_lost; each ref wants an unref. */

@@ -63,6 +63,9 @@ struct rota__actor {
     rota_context own;
 };
 
+/* A slow resolver must not hold up the reading of files. */
+enum rota__pool_kind { ROTA__NAMES, ROTA__FILES, ROTA__POOLS };
+
 struct rota_loop {
     struct rota__link ready;
     struct rota__link running;
@@ -105,11 +108,11 @@ struct rota_loop {
     struct rota__actor *(*running_actor)(rota_loop *loop);
     struct rota__actor callbacks;
 
-    struct rota__watchdog *watchdog; /* or NULL */
-    struct rota__pool *pool;         /* of threads; made on demand */
-    struct rota__tasks *tasks;       /* the task layer's; made on demand */
-    struct rota__running *runs;      /* the run that is under way, or NULL */
-    char *scratch;                   /* unless it is lent */
+    struct rota__watchdog *watchdog;       /* or NULL */
+    struct rota__pool *pools[ROTA__POOLS]; /* of threads; made on demand */
+    struct rota__tasks *tasks;  /* the task layer's; made on demand */
+    struct rota__running *runs; /* the run that is under way, or NULL */
+    char *scratch;              /* unless it is lent */
     size_t stack_size;
     bool allow_unguarded_stacks;
     bool eager_start;
@@ -383,11 +386,12 @@ void rota__watchdog_leave(rota_loop *loop, const struct rota__running *run);
 int rota__watchdog_configure(rota_loop *loop, double seconds);
 
 /*
- * The pool: threads for calls that block. A job runs work() on one of them
+ * Pools: threads for calls that block. A job runs work() on one of them
  * and then done() on the loop. When the loop closes first, done() runs with
  * `dropped` set: nobody waits any more, only memory is to be freed.
  */
 struct rota__job {
+    struct rota__pool *pool;
     struct rota__link link;
     struct rota__handle handle;
     void (*work)(struct rota__job *job);
@@ -397,7 +401,8 @@ struct rota__job {
 };
 
 /* 0, -ENOMEM, or -EAGAIN when no thread can be made. */
-int rota__pool_submit(rota_loop *loop, struct rota__job *job);
+int rota__pool_submit(rota_loop *loop, enum rota__pool_kind kind,
+                      struct rota__job *job);
 /* True if it was taken out before it began: done() will not run. */
 bool rota__pool_cancel(struct rota__job *job);
 /* Jobs that are under way or waiting; they hold back a virtual clock. */

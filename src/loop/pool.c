@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool: threads for calls that block
+ * Pools: threads for calls that block
  *
- * Made by the first job, with a thread more for each job that finds none
- * idle, up to MAX_THREADS. A thread takes a job, does its work and posts the
- * job's handle to the loop. Closing the loop joins the threads and drops the
- * jobs that have not begun or whose end has not been seen.
+ * One for names and one for files, each made by its first job, with a thread
+ * more for each job that finds none idle, up to MAX_THREADS. A thread takes a
+ * job, does its work and posts the job's handle to the loop. Closing the loop
+ * joins the threads and drops the jobs that have not begun or whose end has not
+ * been seen.
  */
 #include "loop/loop.h"
 
@@ -13,6 +14,7 @@
 
 struct rota__pool {
     rota_loop *loop;
+    enum rota__pool_kind kind;
     struct rota__at_close at_close;
     pthread_mutex_t lock;
     pthread_cond_t work_to_do;
@@ -53,12 +55,16 @@ static void *work(void *arg)
     return NULL;
 }
 
+static struct rota__job *job_of(struct rota__handle *handle)
+{
+    return rota__container_of(handle, struct rota__job, handle);
+}
+
 static void finish_job(struct rota__handle *handle)
 {
-    struct rota__job *job =
-        rota__container_of(handle, struct rota__job, handle);
+    struct rota__job *job = job_of(handle);
 
-    job->loop->pool->busy--;
+    job->pool->busy--;
     job->done(job);
 }
 
@@ -77,8 +83,9 @@ static void drop_waiting(struct rota__pool *pool)
 }
 
 /* Jobs that are done, but whose loop will not turn again. */
-static void drop_unseen(rota_loop *loop)
+static void drop_unseen(const struct rota__pool *pool)
 {
+    rota_loop *loop = pool->loop;
     struct rota__link *at;
 
     rota__take_from_threads(loop);
@@ -87,10 +94,10 @@ static void drop_unseen(rota_loop *loop)
             rota__container_of(at, struct rota__handle, link);
 
         at = at->next;
-        if (handle->run != finish_job)
+        if (handle->run != finish_job || job_of(handle)->pool != pool)
             continue;
         rota__unready(handle);
-        drop(rota__container_of(handle, struct rota__job, handle));
+        drop(job_of(handle));
     }
 }
 
@@ -106,25 +113,26 @@ static void close_pool(struct rota__at_close *at_close)
     for (size_t i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
     drop_waiting(pool);
-    drop_unseen(pool->loop);
+    drop_unseen(pool);
     pthread_cond_destroy(&pool->work_to_do);
     pthread_mutex_destroy(&pool->lock);
-    pool->loop->pool = NULL;
+    pool->loop->pools[pool->kind] = NULL;
     rota__free(pool);
 }
 
-static int make_pool(rota_loop *loop)
+static int make_pool(rota_loop *loop, enum rota__pool_kind kind)
 {
     struct rota__pool *pool = rota__zalloc(sizeof *pool);
 
     if (!pool)
         return -ENOMEM;
     pool->loop = loop;
+    pool->kind = kind;
     rota__list_init(&pool->jobs);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work_to_do, NULL);
     rota__at_close_add(loop, &pool->at_close, close_pool);
-    loop->pool = pool;
+    loop->pools[kind] = pool;
     return 0;
 }
 
@@ -141,15 +149,16 @@ static int hire(struct rota__pool *pool, bool needed)
     return pool->thread_count > 0 ? 0 : err;
 }
 
-int rota__pool_submit(rota_loop *loop, struct rota__job *job)
+int rota__pool_submit(rota_loop *loop, enum rota__pool_kind kind,
+                      struct rota__job *job)
 {
     struct rota__pool *pool;
     bool needed;
-    int err = loop->pool ? 0 : make_pool(loop);
+    int err = loop->pools[kind] ? 0 : make_pool(loop, kind);
 
     if (err < 0)
         return err;
-    pool = loop->pool;
+    pool = loop->pools[kind];
     pthread_mutex_lock(&pool->lock);
     needed = pool->idle <= pool->waiting;
     pthread_mutex_unlock(&pool->lock);
@@ -157,6 +166,7 @@ int rota__pool_submit(rota_loop *loop, struct rota__job *job)
     if (err < 0)
         return err;
     job->loop = loop;
+    job->pool = pool;
     job->dropped = false;
     job->handle.run = finish_job;
     pool->busy++;
@@ -170,7 +180,7 @@ int rota__pool_submit(rota_loop *loop, struct rota__job *job)
 
 bool rota__pool_cancel(struct rota__job *job)
 {
-    struct rota__pool *pool = job->loop->pool;
+    struct rota__pool *pool = job->pool;
     bool waiting;
 
     pthread_mutex_lock(&pool->lock);
@@ -186,5 +196,10 @@ bool rota__pool_cancel(struct rota__job *job)
 
 size_t rota__pool_busy(const rota_loop *loop)
 {
-    return loop->pool ? loop->pool->busy : 0;
+    size_t busy = 0;
+
+    for (int kind = 0; kind < ROTA__POOLS; kind++)
+        if (loop->pools[kind])
+            busy += loop->pools[kind]->busy;
+    return busy;
 }

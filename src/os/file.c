@@ -90,7 +90,7 @@ intptr_t rota__file_read_cached(int file, void *buf, size_t size,
     struct iovec part = {buf, size};
     ssize_t n = preadv2(file, &part, 1, (off_t)offset, RWF_NOWAIT);
 
-    return n > 0 ? n : -EAGAIN;
+    return n >= 0 ? n : -EAGAIN;
 }
 #else
 intptr_t rota__file_read_cached(int file, void *buf, size_t size,

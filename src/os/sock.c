@@ -41,8 +41,11 @@ static void clip(rota_address *address)
 
 intptr_t rota__sock_recvfrom(int fd, void *buf, size_t size, rota_address *from)
 {
+    rota_address ignored;
     ssize_t n;
 
+    if (!from)
+        from = &ignored;
     do {
         from->size = sizeof from->storage;
         n = recvfrom(fd, buf, size, MSG_DONTWAIT,

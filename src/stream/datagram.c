@@ -109,6 +109,27 @@ static intptr_t copy_out(rota_datagram *datagram,
     return (intptr_t)size;
 }
 
+/* In the midst of a call; who receives stays the receiver meanwhile. */
+static intptr_t give_way(rota_datagram *datagram, struct rota__task *self,
+                         struct rota__waiter **place)
+{
+    struct rota__waiter waiter = {.task = self};
+    intptr_t err;
+
+    if (place)
+        *place = &waiter;
+    datagram->users++;
+    err = rota__yield(self);
+    datagram->users--;
+    if (place)
+        *place = NULL;
+    if (err == 0 && datagram->socket.closed)
+        err = -ROTA_ECLOSING;
+    if (err < 0)
+        release_if_over(datagram);
+    return err;
+}
+
 intptr_t rota_datagram_recv(rota_datagram *datagram, void *buf, size_t size,
                             rota_address *from, bool *truncated)
 {
@@ -118,6 +139,10 @@ intptr_t rota_datagram_recv(rota_datagram *datagram, void *buf, size_t size,
 
     if (rota__unlikely(err == 0 && datagram->receiver))
         err = -EBUSY;
+    if (rota__unlikely(err < 0))
+        return err;
+    if (rota__task_is_greedy(self))
+        err = give_way(datagram, self, &datagram->receiver);
     if (rota__unlikely(err < 0))
         return err;
     while ((err = rota__datagram_take(&datagram->socket, &packet)) == -EAGAIN) {
@@ -191,6 +216,8 @@ intptr_t rota_datagram_send(rota_datagram *datagram, const void *data,
 
     if (rota__likely(n == 0))
         n = rota__datagram_check(&datagram->socket, to);
+    if (rota__likely(n == 0) && rota__task_is_greedy(self))
+        n = give_way(datagram, self, NULL);
     if (rota__unlikely(n < 0))
         return n;
     if (rota__likely(!datagram->sending))

@@ -143,7 +143,7 @@ static intptr_t read_on_the_pool(struct rota__file_reader *reader,
                                  struct rota__task *self)
 {
     struct reading reading = {.waiter.cancel = cancel_read, .reader = reader};
-    intptr_t err = rota__pool_submit(reader->loop, &reader->job);
+    intptr_t err = rota__pool_submit(reader->loop, ROTA__FILES, &reader->job);
 
     if (err < 0)
         return err;

@@ -39,6 +39,23 @@ static int wait_readable(rota_stream *stream, struct rota__task *self)
     return (int)err;
 }
 
+/* Reads from the connection, waiting if need be: rota_read() in short. */
+static intptr_t receive(rota_stream *stream, struct rota__task *self, void *buf,
+                        size_t size)
+{
+    intptr_t n = 0;
+
+    if (rota__task_is_greedy(self))
+        n = rota__stream_give_way(stream, self, true);
+    while (rota__likely(n == 0)) {
+        n = rota__conn_read(&stream->conn, buf, size);
+        if (n != -EAGAIN)
+            break;
+        n = wait_readable(stream, self);
+    }
+    return n;
+}
+
 static size_t take(rota_stream *stream, void *buf, size_t size)
 {
     size_t have = rota__buffer_size(&stream->in);
@@ -68,24 +85,23 @@ intptr_t rota_read(rota_stream *stream, void *buf, size_t size)
         return -EINVAL;
     if (rota__buffer_size(&stream->in) > 0)
         return (intptr_t)take(stream, buf, size);
-    while ((n = rota__conn_read(&stream->conn, buf, size)) == -EAGAIN) {
-        n = wait_readable(stream, self);
-        if (rota__unlikely(n < 0))
-            return leave_with(stream, n);
-    }
-    return n;
+    n = receive(stream, self, buf, size);
+    return rota__unlikely(n < 0) ? leave_with(stream, n) : n;
 }
 
+/* The scratch is asked for after each wait: others have used it. */
 intptr_t rota_read_borrowed(rota_stream *stream, const void **data)
 {
     struct rota__task *self = rota__current();
     intptr_t n = check_read(stream, self, "rota_read_borrowed");
-    char *scratch;
 
     if (rota__unlikely(n < 0))
         return n;
-    for (;;) {
-        scratch = rota__scratch(self->loop);
+    if (rota__task_is_greedy(self))
+        n = rota__stream_give_way(stream, self, true);
+    while (rota__likely(n == 0)) {
+        char *scratch = rota__scratch(self->loop);
+
         if (rota__unlikely(!scratch))
             return -ENOMEM;
         *data = scratch;
@@ -95,9 +111,8 @@ intptr_t rota_read_borrowed(rota_stream *stream, const void **data)
         if (n != -EAGAIN)
             return n;
         n = wait_readable(stream, self);
-        if (rota__unlikely(n < 0))
-            return leave_with(stream, n);
     }
+    return leave_with(stream, n);
 }
 
 /* Adds to stream->in: bytes, 0 at the end of the stream, or an error. */
@@ -109,12 +124,7 @@ static intptr_t fill(rota_stream *stream, struct rota__task *self, size_t want)
 
     if (n < 0)
         return n;
-    while ((n = rota__conn_read(&stream->conn, in->memory + in->end, room)) ==
-           -EAGAIN) {
-        n = wait_readable(stream, self);
-        if (n < 0)
-            return n;
-    }
+    n = receive(stream, self, in->memory + in->end, room);
     if (n > 0)
         rota__buffer_filled(in, (size_t)n);
     return n;

@@ -130,12 +130,10 @@ static int accepted(rota_server *server, int fd)
 
     if (!stream)
         goto close_fd;
-    err =
-        rota__conn_open(&stream->conn, server->loop, fd, &rota__stream_events);
+    err = rota__conn_open_accepted(&stream->conn, server, fd,
+                                   &rota__stream_events);
     if (err < 0)
         goto discard;
-    stream->conn.local = server->local;
-    rota__socket_no_delay(fd);
     stream->client.server = server;
     err = begin(stream, server);
     if (err < 0)

@@ -15,10 +15,20 @@
 #define FIRST_PAUSE 0.001
 #define LONGEST_PAUSE 0.05
 
+/* The running task, which has had its turn; or NULL and an error. */
+static struct rota__task *caller(const char *function, int *err)
+{
+    struct rota__task *self = rota__waiting_task(function, err);
+
+    if (self && rota__task_is_greedy(self))
+        *err = rota__yield(self);
+    return *err < 0 ? NULL : self;
+}
+
 intptr_t rota_sock_recv(int fd, void *buf, size_t size)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_recv", &err);
+    struct rota__task *self = caller("rota_sock_recv", &err);
     intptr_t n = err;
 
     while (err == 0 && (n = rota__sock_recv(fd, buf, size)) == -EAGAIN)
@@ -29,7 +39,7 @@ intptr_t rota_sock_recv(int fd, void *buf, size_t size)
 intptr_t rota_sock_recvfrom(int fd, void *buf, size_t size, rota_address *from)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_recvfrom", &err);
+    struct rota__task *self = caller("rota_sock_recvfrom", &err);
     intptr_t n = err;
 
     while (err == 0 &&
@@ -63,7 +73,7 @@ static intptr_t send_all(struct rota__task *self, int fd, send_function *send,
 intptr_t rota_sock_sendall(int fd, const void *data, size_t size, size_t *sent)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_sendall", &err);
+    struct rota__task *self = caller("rota_sock_sendall", &err);
     size_t all = 0;
     intptr_t n = err;
 
@@ -78,7 +88,7 @@ intptr_t rota_sock_sendto(int fd, const void *data, size_t size,
                           const rota_address *to)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_sendto", &err);
+    struct rota__task *self = caller("rota_sock_sendto", &err);
     intptr_t n = err;
 
     while (err == 0 && (n = rota__sock_sendto(fd, data, size, to)) == -EAGAIN)
@@ -107,7 +117,7 @@ static int begin_to_connect(int fd, const rota_address *address)
 int rota_sock_connect(int fd, const rota_address *address)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_connect", &err);
+    struct rota__task *self = caller("rota_sock_connect", &err);
 
     if (!self)
         return err;
@@ -123,7 +133,7 @@ int rota_sock_connect(int fd, const rota_address *address)
 int rota_sock_accept(int fd, rota_address *from)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_accept", &err);
+    struct rota__task *self = caller("rota_sock_accept", &err);
     int peer = err;
 
     if (err == 0)
@@ -219,7 +229,7 @@ intptr_t rota_sock_sendfile(int fd, int file, int64_t offset, size_t count,
                             size_t *sent)
 {
     int err = 0;
-    struct rota__task *self = rota__waiting_task("rota_sock_sendfile", &err);
+    struct rota__task *self = caller("rota_sock_sendfile", &err);
     struct rota__parcel parcel;
     intptr_t n = rota__parcel_init(&parcel, file, offset, count);
 

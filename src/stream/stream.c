@@ -181,6 +181,23 @@ intptr_t rota__stream_wait(rota_stream *stream, struct rota__task *self,
     return result;
 }
 
+/* Who reads stays the reader meanwhile: nobody may overtake it. */
+int rota__stream_give_way(rota_stream *stream, struct rota__task *self,
+                          bool reading)
+{
+    struct rota__waiter place = {.task = self};
+    int err;
+
+    if (reading)
+        stream->reader = &place;
+    stream->users++;
+    err = rota__yield(self);
+    stream->users--;
+    if (reading)
+        stream->reader = NULL;
+    return err == 0 && stream->closing ? -ROTA_ECLOSING : err;
+}
+
 void rota__stream_leave(rota_stream *stream)
 {
     release_if_over(stream);

@@ -85,6 +85,9 @@ static inline void rota__stream_check_thread(const rota_stream *stream,
 intptr_t rota__stream_wait(rota_stream *stream, struct rota__task *self,
                            struct rota__waiter *waiter,
                            struct rota__link *queue);
+/* Yields in the midst of a call of a task that is greedy; 0 or an error. */
+int rota__stream_give_way(rota_stream *stream, struct rota__task *self,
+                          bool reading);
 /* A task goes away: the last one of a freed stream releases it. */
 void rota__stream_leave(rota_stream *stream);
 

@@ -224,18 +224,33 @@ static ROTA__SLOW intptr_t write_slowly(rota_stream *stream,
 
 /* --- The calls ---------------------------------------------------------- */
 
+/* What is borrowed would not outlive giving way. */
+static intptr_t begin(rota_stream *stream, struct rota__task *self,
+                      const struct rest *rest, const char *function)
+{
+    intptr_t err = rota__stream_check(stream, self, function);
+
+    if (rota__unlikely(err < 0))
+        return err;
+    if (rota__task_is_greedy(self) && !is_borrowed(stream, rest))
+        err = rota__stream_give_way(stream, self, false);
+    if (rota__likely(err == 0))
+        return check_write(stream);
+    rota__stream_leave(stream);
+    return err;
+}
+
 intptr_t rota_write(rota_stream *stream, const void *data, size_t size)
 {
     struct rota__task *self = rota__current();
     struct iovec part = {(void *)(uintptr_t)data, size};
     struct rest rest = {&part, 1, 0, size, false};
-    intptr_t n = rota__stream_check(stream, self, "rota_write");
-    bool my_turn = !stream->writing && !stream->paused;
+    intptr_t n = begin(stream, self, &rest, "rota_write");
+    bool my_turn;
 
-    if (rota__likely(n == 0))
-        n = check_write(stream);
     if (rota__unlikely(n < 0 || size == 0))
         return n;
+    my_turn = !stream->writing && !stream->paused;
     if (rota__likely(my_turn)) {
         n = rota__conn_write(&stream->conn, data, size);
         if (rota__likely(n == (intptr_t)size || n < 0))
@@ -245,35 +260,21 @@ intptr_t rota_write(rota_stream *stream, const void *data, size_t size)
     return write_slowly(stream, self, &rest, (size_t)n, my_turn);
 }
 
-static intptr_t size_of(const struct iovec *parts, int count)
-{
-    size_t size = 0;
-
-    if (count < 0)
-        return -EINVAL;
-    for (int i = 0; i < count; i++) {
-        if (parts[i].iov_len > (size_t)INTPTR_MAX - size)
-            return -EINVAL;
-        size += parts[i].iov_len;
-    }
-    return (intptr_t)size;
-}
-
 intptr_t rota_writelines(rota_stream *stream, const struct iovec *parts,
                          int count)
 {
     struct rota__task *self = rota__current();
-    intptr_t size = size_of(parts, count);
+    intptr_t size = rota__parts_size(parts, count);
     struct rest rest = {parts, count, 0, (size_t)size, false};
-    intptr_t n = rota__stream_check(stream, self, "rota_writelines");
-    bool my_turn = !stream->writing && !stream->paused;
+    intptr_t n = size;
 
-    if (n == 0)
-        n = size < 0 ? size : check_write(stream);
+    if (size >= 0)
+        n = begin(stream, self, &rest, "rota_writelines");
     if (n < 0 || size == 0)
         return n;
     advance(&rest, 0); /* past empty parts */
-    return write_slowly(stream, self, &rest, 0, my_turn);
+    return write_slowly(stream, self, &rest, 0,
+                        !stream->writing && !stream->paused);
 }
 
 int rota_write_nowait(rota_stream *stream, const void *data, size_t size)

@@ -160,6 +160,7 @@ intptr_t rota__park(struct rota__task *self, struct rota__waiter *waiter)
 {
     waiter->task = self;
     self->waiting = waiter;
+    self->calls = 0;
     if (rota__unlikely(self->attention != 0))
         before_wait(self);
     rota__context_switch(&self->context, next_context(self->loop));
@@ -203,6 +204,7 @@ void rota__unpark_all(struct rota__link *queue, intptr_t result)
 int rota__yield(struct rota__task *self)
 {
     self->wake = 0;
+    self->calls = 0;
     if (rota__unlikely(self->attention & ROTA__HAS_SCOPES))
         rota__scopes_check_left(self);
     rota__ready(self->loop, &self->handle);

@@ -67,9 +67,10 @@ struct rota__task {
     struct rota__waiter *waiting; /* parked on it; else NULL */
     intptr_t wake;                /* what the park returns */
     rota_loop *loop;
-    unsigned attention;          /* what it must do first when it is resumed */
-    struct rota__actor actor;    /* its context variables */
-    struct rota__owner *owner;   /* is told of the end; see owners below */
+    unsigned attention;        /* what it must do first when it is resumed */
+    unsigned calls;            /* in a row that could have waited and did not */
+    struct rota__actor actor;  /* its context variables */
+    struct rota__owner *owner; /* is told of the end; see owners below */
     struct rota__link siblings;  /* in the owner's list, if it has one */
     size_t index;                /* the owner's: which child this is */
     struct rota__link borrowers; /* that look on until the end */
@@ -165,6 +166,16 @@ bool rota__unpark_first(struct rota__link *queue, intptr_t result);
 void rota__unpark_all(struct rota__link *queue, intptr_t result);
 /* Lets the others run once; 0 or -ECANCELED. */
 int rota__yield(struct rota__task *self);
+
+/*
+ * A task that always finds something must not starve the others: after so many
+ * calls in a row that could have waited, the next one yields first.
+ */
+#define ROTA__CALLS_IN_A_ROW 64
+static inline bool rota__task_is_greedy(struct rota__task *self)
+{
+    return rota__unlikely(++self->calls > ROTA__CALLS_IN_A_ROW);
+}
 /* Until the fd can be read (written), has ended or failed: see rota/sock.h. */
 int rota__wait_for_fd(struct rota__task *self, int fd, bool writing);
 

@@ -132,13 +132,32 @@ int rota__conn_open(struct rota__conn *conn, rota_loop *loop, int fd,
                             ROTA__READABLE | ROTA__WRITABLE | ROTA__EDGE);
 }
 
+/* Linux tells that a Unix socket takes more after each message that its peer
+   has read, so that is asked for only once it has not. */
+void rota__conn_set_unix(struct rota__conn *conn)
+{
+    conn->local = true;
+    (void)rota__poller_change(&conn->loop->poller, &conn->watch,
+                              ROTA__READABLE | ROTA__EDGE);
+}
+
+int rota__conn_open_unix(struct rota__conn *conn, rota_loop *loop, int fd,
+                         const struct rota__conn_events *events)
+{
+    init(conn, loop, events);
+    conn->watch.fd = fd;
+    conn->local = true;
+    return rota__poller_add(&loop->poller, &conn->watch,
+                            ROTA__READABLE | ROTA__EDGE);
+}
+
 static unsigned directions(const struct rota__fd_kind *kind)
 {
     unsigned events = ROTA__EDGE;
 
     if (kind->readable)
         events |= ROTA__READABLE;
-    if (kind->writable)
+    if (kind->writable && !kind->local)
         events |= ROTA__WRITABLE;
     return events;
 }

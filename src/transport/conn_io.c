@@ -7,12 +7,25 @@
  */
 #include "transport/transport.h"
 
+/* A Unix socket that is full for the first time: from now on it is asked. */
+static void watch_writable(struct rota__conn *conn)
+{
+    int err = rota__poller_change(&conn->loop->poller, &conn->watch,
+                                  conn->watch.events | ROTA__WRITABLE);
+
+    if (err < 0)
+        rota__conn_fail(conn, err);
+}
+
 void rota__conn_drained(struct rota__conn *conn, unsigned events)
 {
     if (events & ROTA__READABLE)
         conn->may_read = false;
     if (events & ROTA__WRITABLE)
         conn->may_write = false;
+    if (conn->local && events & ROTA__WRITABLE &&
+        !(conn->watch.events & ROTA__WRITABLE))
+        watch_writable(conn);
     rota__poller_drained(&conn->loop->poller, &conn->watch, events);
 }
 
@@ -119,13 +132,18 @@ intptr_t rota__conn_write(struct rota__conn *conn, const void *data,
     return rota__conn_send_raw(conn, data, size);
 }
 
-static size_t total(const struct iovec *parts, int count)
+intptr_t rota__parts_size(const struct iovec *parts, int count)
 {
     size_t size = 0;
 
-    for (int i = 0; i < count; i++)
+    if (count < 0 || (count > 0 && !parts))
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].iov_len > (size_t)INTPTR_MAX - size)
+            return -EINVAL;
         size += parts[i].iov_len;
-    return size;
+    }
+    return (intptr_t)size;
 }
 
 #define JOINED 4096
@@ -169,21 +187,25 @@ intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
                            int count)
 {
     int fd = conn->watch.fd;
+    intptr_t size;
 
     if (rota__unlikely(conn->error))
         return conn->error;
-    if (conn->filter && total(parts, count) <= JOINED)
+    if (count > ROTA__PARTS_AT_ONCE)
+        count = ROTA__PARTS_AT_ONCE;
+    size = rota__parts_size(parts, count);
+    if (rota__unlikely(size < 0))
+        return size;
+    if (conn->filter && size <= JOINED)
         return write_joined(conn, parts, count);
     if (conn->filter)
         return write_each(conn, parts, count);
     if (held_back(conn))
         return 0;
-    if (count > ROTA__PARTS_AT_ONCE)
-        count = ROTA__PARTS_AT_ONCE;
     return sent(conn,
                 conn->pipe ? rota__pipe_writev(fd, parts, count)
                            : rota__socket_sendv(fd, parts, count),
-                total(parts, count));
+                (size_t)size);
 }
 
 /* A kernel that may take it will not say so again. */

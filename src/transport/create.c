@@ -13,7 +13,7 @@ struct rota__opening {
 
 int rota__protocol_check(const rota_protocol *protocol)
 {
-    if (!protocol || (protocol->get_buffer && !protocol->buffer_updated))
+    if (!protocol || !protocol->get_buffer != !protocol->buffer_updated)
         return -EINVAL;
     return 0;
 }
@@ -134,20 +134,17 @@ int rota_create_unix_connection(rota_transport **out, rota_loop *loop,
 
 /* --- From an fd --------------------------------------------------------- */
 
-typedef int open_conn(struct rota__conn *conn, rota_loop *loop, int fd,
-                      const struct rota__conn_events *events);
-
 /* The fd is the transport's from here on, or still the caller's. */
 static int adopt(rota_transport **out, rota_loop *loop,
-                 const rota_protocol *protocol, void *arg, int fd,
-                 open_conn *open)
+                 const rota_protocol *protocol, void *arg, int fd)
 {
     rota_transport *transport = rota__transport_new(loop, protocol, arg);
     int err;
 
     if (!transport)
         return -ENOMEM;
-    err = open(&transport->conn, loop, fd, &rota__transport_events);
+    err =
+        rota__conn_open_fd(&transport->conn, loop, fd, &rota__transport_events);
     if (err < 0) {
         rota__transport_discard(transport);
         return err;
@@ -177,7 +174,7 @@ int rota_connect_accepted_socket(rota_transport **out, rota_loop *loop,
     if (err == 0 && (kind.type != SOCK_STREAM || kind.listening))
         err = -EINVAL;
     if (err == 0)
-        err = adopt(&transport, loop, protocol, arg, fd, rota__conn_open_fd);
+        err = adopt(&transport, loop, protocol, arg, fd);
     if (err != 0)
         return err;
     transport->known = true;
@@ -210,7 +207,7 @@ static int connect_pipe(rota_transport **out, rota_loop *loop,
     if (err == 0 && !(write ? kind.writable : kind.readable))
         err = -EBADF;
     if (err == 0)
-        err = adopt(out, loop, protocol, arg, fd, rota__conn_open_fd);
+        err = adopt(out, loop, protocol, arg, fd);
     if (err < 0)
         return err;
     (*out)->known = true;
@@ -245,32 +242,42 @@ static int accept_secured(rota_transport *transport, rota_server *server)
     return rota__transport_secure(transport, server->options.tls, &tls, NULL);
 }
 
-static int accepted(rota_server *server, int fd)
+static int begin_accepted(rota_transport *transport, rota_server *server)
 {
-    rota_transport *transport;
-    int err = adopt(&transport, server->loop, server->protocol, server->arg, fd,
-                    rota__conn_open);
-
-    if (err < 0) {
-        (void)rota__fd_close(fd);
-        return err;
-    }
-    transport->conn.local = server->local;
-    rota__socket_no_delay(fd);
     rota__bindings_unref(transport->bindings);
     transport->bindings = rota__bindings_ref(server->bindings);
     if (server->options.tls)
-        err = accept_secured(transport, server);
-    else
-        rota__transport_made_soon(transport);
-    if (err < 0) {
-        rota__conn_destroy(&transport->conn);
-        rota__transport_discard(transport);
-        return err;
-    }
+        return accept_secured(transport, server);
+    rota__transport_made_soon(transport);
+    return 0;
+}
+
+/* The fd is the transport's, or closed. */
+static int accepted(rota_server *server, int fd)
+{
+    rota_transport *transport =
+        rota__transport_new(server->loop, server->protocol, server->arg);
+    int err = -ENOMEM;
+
+    if (!transport)
+        goto close_fd;
+    err = rota__conn_open_accepted(&transport->conn, server, fd,
+                                   &rota__transport_events);
+    if (err < 0)
+        goto discard;
+    err = begin_accepted(transport, server);
+    if (err < 0)
+        goto release;
     transport->server = server;
     rota__server_add(server, &transport->client);
     return 0;
+release:
+    rota__conn_release(&transport->conn);
+discard:
+    rota__transport_discard(transport);
+close_fd:
+    (void)rota__fd_close(fd);
+    return err;
 }
 
 static rota_transport *of_client(struct rota__link *client)

@@ -64,7 +64,7 @@ int rota__lookup_ask(struct rota__lookup **out, rota_loop *loop,
     self->query.service = keep(&room, query->service);
     self->done = done;
     self->user = user;
-    err = rota__pool_submit(loop, &self->job);
+    err = rota__pool_submit(loop, ROTA__NAMES, &self->job);
     if (err < 0) {
         rota__free(self);
         return err;
@@ -143,7 +143,7 @@ int rota__naming_start(struct rota__naming **out, rota_loop *loop,
     self->flags = flags;
     self->done = done;
     self->user = user;
-    err = rota__pool_submit(loop, &self->job);
+    err = rota__pool_submit(loop, ROTA__NAMES, &self->job);
     if (err < 0) {
         rota__free(self);
         return err;

@@ -61,10 +61,12 @@ static void connected(struct rota__connect *connect, int result)
     if (result == 0) {
         rota__conn_take_over(self->conn, self->loop, self->events,
                              &winner->watch, winner->seen);
-        self->conn->local = !self->host;
         winner->watch.fd = -1;
         rota__connect_cancel(connect);
-        rota__socket_no_delay(self->conn->watch.fd);
+        if (self->host)
+            rota__socket_no_delay(self->conn->watch.fd);
+        else
+            rota__conn_set_unix(self->conn);
         if (self->options.tls) {
             result = start_tls(self);
             if (result == 0)
@@ -99,10 +101,20 @@ static void looked_up(struct rota__lookup *lookup)
         finish(self, err);
 }
 
-static bool is_literal(struct rota__open *self, const char *host, int port)
+/* Whatever else the resolver says of a number, it would say on the pool. */
+static int look_up(struct rota__open *self, const char *host, int port)
 {
-    return rota__resolve_now(host, port, self->options.family, false, true,
-                             &self->addresses) == 0;
+    int family = self->options.family;
+    int err =
+        rota__resolve_now(host, port, family, false, true, &self->addresses);
+
+    if (err == 0)
+        return start_connect(self);
+    if (err != -ROTA_ENONAME)
+        return err;
+    self->stage = LOOK_UP;
+    return rota__lookup_start(&self->lookup, self->loop, host, port, family,
+                              false, looked_up, self);
 }
 
 static int prepare(struct rota__open *self, rota_loop *loop,
@@ -137,13 +149,7 @@ int rota__open_start(struct rota__open *self, rota_loop *loop,
     if (err < 0)
         return err;
     self->host = host;
-    if (is_literal(self, host, port)) {
-        err = start_connect(self);
-    } else {
-        self->stage = LOOK_UP;
-        err = rota__lookup_start(&self->lookup, loop, host, port,
-                                 self->options.family, false, looked_up, self);
-    }
+    err = look_up(self, host, port);
     if (err < 0)
         rota_addresses_free(&self->addresses);
     return err;

@@ -85,6 +85,15 @@ size_t rota_server_client_count(const rota_server *server)
     return server->client_count;
 }
 
+int rota__conn_open_accepted(struct rota__conn *conn, const rota_server *server,
+                             int fd, const struct rota__conn_events *events)
+{
+    if (server->local)
+        return rota__conn_open_unix(conn, server->loop, fd, events);
+    rota__socket_no_delay(fd);
+    return rota__conn_open(conn, server->loop, fd, events);
+}
+
 void rota__server_tls_options(const rota_server *server, rota_tls_options *out)
 {
     *out = (rota_tls_options){
@@ -113,13 +122,18 @@ static bool accepted(struct rota__listener *listener, int fd)
 
 /* --- Listening ---------------------------------------------------------- */
 
-static void stop_listening(rota_server *server)
+static void close_ports(rota_server *server)
 {
     for (size_t i = 0; i < server->port_count; i++)
         rota__listener_close(&server->ports[i].listener);
+    server->port_count = 0;
+}
+
+static void stop_listening(rota_server *server)
+{
     if (server->path && server->port_count > 0)
         rota__unix_remove(server->path, server->path_id);
-    server->port_count = 0;
+    close_ports(server);
 }
 
 /* With port 0 the first socket's port holds for all. */
@@ -162,7 +176,7 @@ static bool seen_before(const rota_addresses *addresses, size_t i)
 }
 
 /* A family that this machine has not is passed over, as asyncio does. */
-static int open_ports(rota_server *server, rota_addresses *addresses)
+static int try_ports(rota_server *server, const rota_addresses *addresses)
 {
     int err = -EADDRNOTAVAIL;
 
@@ -174,6 +188,22 @@ static int open_ports(rota_server *server, rota_addresses *addresses)
             break;
     }
     return not_here(err) && server->port_count > 0 ? 0 : err;
+}
+
+#define TRIES 20
+
+/* Port 0 is given for one family, and somebody may have it for another. */
+static int open_ports(rota_server *server, const rota_addresses *addresses)
+{
+    int err = try_ports(server, addresses);
+
+    for (int i = 1; i < TRIES && err == -EADDRINUSE && addresses->count > 1 &&
+                    rota_address_port(&addresses->items[0]) == 0;
+         i++) {
+        close_ports(server);
+        err = try_ports(server, addresses);
+    }
+    return err;
 }
 
 int rota_server_start_serving(rota_server *server)

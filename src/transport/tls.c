@@ -63,9 +63,16 @@ static intptr_t over(struct rota__tls *tls, int error)
 
 static ROTA__SLOW intptr_t read_failed(struct rota__tls *tls)
 {
+    int why;
+
     if (tls->met == -EAGAIN)
         return -EAGAIN;
-    if (SSL_get_error(tls->ssl, 0) == SSL_ERROR_ZERO_RETURN)
+    why = SSL_get_error(tls->ssl, 0);
+    if (why == SSL_ERROR_WANT_READ) { /* a peer may go on for ever with those */
+        rota__tls_wake(tls);
+        return -EAGAIN;
+    }
+    if (why == SSL_ERROR_ZERO_RETURN)
         return over(tls, 0);
     if (tls->met == 0)
         return over(tls, -ROTA_ETRUNCATED);

@@ -213,6 +213,7 @@ static int make(rota_tls_context *context)
     SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS |
                                        SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(context->ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(context->ssl, 1);
     SSL_CTX_set_dh_auto(context->ssl, 1);

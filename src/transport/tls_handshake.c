@@ -100,6 +100,14 @@ static int check_resumed(struct rota__tls *tls)
 
 /* --- The steps ---------------------------------------------------------- */
 
+/* What came was of TLS's own, and there may be more. */
+static void read_on(struct rota__handle *handle)
+{
+    struct rota__tls *tls = rota__container_of(handle, struct rota__tls, step);
+
+    tls->conn->events->readable(tls->conn);
+}
+
 static void finish(struct rota__tls *tls, int error)
 {
     struct rota__conn *conn = tls->conn;
@@ -107,6 +115,7 @@ static void finish(struct rota__tls *tls, int error)
     rota__tls_return_events(tls);
     tls->why = NULL;
     tls->state = error ? ROTA__TLS_FAILED : ROTA__TLS_OPEN;
+    tls->step.run = read_on;
     if (error)
         conn->error = error; /* also if it could not send the alert */
     tls->done(conn, error);

@@ -119,7 +119,7 @@ static void closed(struct rota__conn *conn)
     rota__unready(&transport->on_readable);
     if (rota__list_empty(&transport->news.link))
         rota__ready(transport->loop, &transport->news);
-    if (conn->flushing && transport->writing_paused && transport->error == 0)
+    if (transport->writing_paused && transport->error == 0)
         resume_writing(transport);
 }
 
@@ -271,6 +271,8 @@ int rota_transport_start_tls(rota_transport *transport, rota_tls_context *tls,
     if (transport->stage != ROTA__OPEN || transport->conn.filter ||
         rota__buffer_size(&transport->conn.out) > 0)
         return -EBUSY;
+    if (transport->conn.ended)
+        return -EPIPE;
     err = rota__transport_secure(transport, tls, options, NULL);
     if (err < 0)
         return err;

@@ -62,7 +62,8 @@ struct rota__conn {
     int error;                   /* the first that the connection had */
     bool pipe;                   /* no socket */
     bool pieces; /* a short read does not say that there is no more */
-    bool local;  /* a Unix socket: only if no fd came along */
+    bool local;  /* a Unix socket: only if no fd came along; written to without
+                    being watched until it is full */
     bool may_read;
     bool may_write;
     bool hung_up; /* the kernel has said that the peer's end is over */
@@ -80,6 +81,11 @@ struct rota__conn {
 /* Registers a socket; on an error the fd is still the caller's. */
 int rota__conn_open(struct rota__conn *conn, rota_loop *loop, int fd,
                     const struct rota__conn_events *events);
+/* The same for a Unix socket. */
+int rota__conn_open_unix(struct rota__conn *conn, rota_loop *loop, int fd,
+                         const struct rota__conn_events *events);
+/* Makes one of a conn that was taken over. */
+void rota__conn_set_unix(struct rota__conn *conn);
 /*
  * The same for any fd that can be waited for, in the directions that it has:
  * where it has none, reads give -EBADF and writes -EBADF. Sets O_NONBLOCK.
@@ -105,6 +111,8 @@ intptr_t rota__conn_write(struct rota__conn *conn, const void *data,
 #define ROTA__PARTS_AT_ONCE 64 /* any system takes as many */
 intptr_t rota__conn_writev(struct rota__conn *conn, const struct iovec *parts,
                            int count);
+/* How many bytes that is, or -EINVAL. */
+intptr_t rota__parts_size(const struct iovec *parts, int count);
 /* Keeps a copy to be sent when the kernel takes more. 0 or -ENOMEM. */
 int rota__conn_queue(struct rota__conn *conn, const void *data, size_t size);
 /* Ends our direction once `out` is empty; -EOPNOTSUPP with a filter. */
@@ -378,6 +386,9 @@ void rota__server_add(rota_server *server, struct rota__link *client);
 void rota__server_remove(rota_server *server, struct rota__link *client);
 /* Frees it if nobody needs it any more. */
 void rota__server_release(rota_server *server);
+/* Opens the conn of a socket that a server has accepted. */
+int rota__conn_open_accepted(struct rota__conn *conn, const rota_server *server,
+                             int fd, const struct rota__conn_events *events);
 /* The options of an accepted connection's TLS. */
 void rota__server_tls_options(const rota_server *server, rota_tls_options *out);
 

@@ -218,7 +218,7 @@ int rota_transport_writelines(rota_transport *transport,
 
     if (err < 0 || count == 0)
         return err;
-    if (count < 0 || !parts)
+    if (rota__parts_size(parts, count) < 0)
         return -EINVAL;
     for (int some; count > 0 && err == 0; parts += some, count -= some) {
         intptr_t n;
@@ -336,6 +336,18 @@ int rota_transport_local_address(const rota_transport *transport,
     int fd = rota_transport_fileno(transport);
 
     return fd < 0 ? fd : rota__socket_local(fd, out);
+}
+
+intptr_t rota_transport_peer_certificate(const rota_transport *transport,
+                                         void *out, size_t size)
+{
+    return rota__tls_peer_certificate(&transport->conn, out, size);
+}
+
+int rota_transport_tls_session(const rota_transport *transport,
+                               rota_tls_session **out)
+{
+    return rota__tls_session(&transport->conn, out);
 }
 
 int rota_transport_tls_info(const rota_transport *transport, rota_tls_info *out)
