@@ -126,7 +126,7 @@ int rota_datagram_open(rota_datagram **datagram,
  * cancelled call has taken none. Errors: what became of earlier sends of a
  * connected one (-ECONNREFUSED), once, and the endpoint goes on; -EBUSY
  * (another task is receiving), -ROTA_ECLOSING, -ENOMEM, -EINVAL (another
- * loop's).
+ * loop's), -ECANCELED, -ROTA_ENOTASK.
  */
 intptr_t rota_datagram_recv(rota_datagram *datagram, void *buf, size_t size,
                             rota_address *from, bool *truncated) ROTA_MUST_USE;
@@ -136,7 +136,7 @@ intptr_t rota_datagram_recv(rota_datagram *datagram, void *buf, size_t size,
  * NULL: the remote address. Those who wait send in the order in which they
  * came; a cancelled one has sent nothing. Errors: -EMSGSIZE, -EDESTADDRREQ,
  * -EISCONN, -ECONNREFUSED, -ENETUNREACH and the others of the system,
- * -ROTA_ECLOSING, -EINVAL (another loop's).
+ * -ROTA_ECLOSING, -EINVAL (another loop's), -ECANCELED, -ROTA_ENOTASK.
  */
 intptr_t rota_datagram_send(rota_datagram *datagram, const void *data,
                             size_t size, const rota_address *to) ROTA_MUST_USE;

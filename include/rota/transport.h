@@ -55,9 +55,9 @@ typedef struct rota_protocol {
 
     /*
      * The last call. `error` is 0 after an orderly close, -ECONNABORTED after
-     * rota_transport_abort(), -ROTA_ECLOSING when the loop closes, or what
-     * went wrong: also why a connect has failed, then without a
-     * connection_made before.
+     * rota_transport_abort() or a close while it connects, -ROTA_ECLOSING when
+     * the loop closes, or what went wrong: also why a connect has failed. One
+     * that ends before its first turn has heard no connection_made.
      */
     void (*connection_lost)(rota_transport *transport, int error, void *arg);
 
@@ -87,7 +87,8 @@ typedef struct rota_connect_options {
  * protocol to be told; `options` may be NULL. The transport can be closed or
  * aborted at once; writing waits for connection_made. What the options point
  * to must stay until connection_made or connection_lost. Errors: -EINVAL,
- * -ENOMEM, -ROTA_ECLOSED, -EAGAIN (no thread to look the name up); all others
+ * -ROTA_EFAMILY (a number of another family), -ENOMEM, -ROTA_ECLOSED, -EAGAIN
+ * (no thread to look the name up); all others
  * come by connection_lost: -ROTA_ENONAME..., -ECONNREFUSED and the others of
  * connect, -ROTA_ECERT... of TLS.  asyncio: loop.create_connection().
  */

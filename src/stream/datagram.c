@@ -53,15 +53,25 @@ static const struct rota__datagram_events events = {
 /* --- Waiting ------------------------------------------------------------ */
 
 /* 0, or why a task may not use it. */
-static int check(const rota_datagram *datagram, const struct rota__task *self)
+static int refuse(const rota_datagram *datagram, const struct rota__task *self,
+                  const char *function)
 {
-    if (rota__unlikely(!self))
-        return -ROTA_ENOTASK;
-    if (rota__unlikely(datagram->socket.closed))
+    if (!self)
+        return rota__misuse(rota__running_loop, -ROTA_ENOTASK, function,
+                            "wait in a task, not in a callback");
+    if (datagram->socket.closed)
         return -ROTA_ECLOSING;
-    if (rota__unlikely(self->loop != datagram->socket.loop))
-        return -EINVAL;
-    return 0;
+    return rota__misuse(self->loop, -EINVAL, function,
+                        "a datagram socket belongs to the loop that opened it");
+}
+
+static int check(const rota_datagram *datagram, const struct rota__task *self,
+                 const char *function)
+{
+    if (rota__likely(self && !datagram->socket.closed &&
+                     self->loop == datagram->socket.loop))
+        return 0;
+    return refuse(datagram, self, function);
 }
 
 static void release_if_over(rota_datagram *datagram)
@@ -135,7 +145,7 @@ intptr_t rota_datagram_recv(rota_datagram *datagram, void *buf, size_t size,
 {
     struct rota__task *self = rota__current();
     struct rota__packet *packet;
-    intptr_t err = check(datagram, self);
+    intptr_t err = check(datagram, self, "rota_datagram_recv");
 
     if (rota__unlikely(err == 0 && datagram->receiver))
         err = -EBUSY;
@@ -212,7 +222,7 @@ intptr_t rota_datagram_send(rota_datagram *datagram, const void *data,
                             size_t size, const rota_address *to)
 {
     struct rota__task *self = rota__current();
-    intptr_t n = check(datagram, self);
+    intptr_t n = check(datagram, self, "rota_datagram_send");
 
     if (rota__likely(n == 0))
         n = rota__datagram_check(&datagram->socket, to);

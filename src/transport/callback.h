@@ -76,6 +76,14 @@ int rota__transport_secure(rota_transport *transport, rota_tls_context *tls,
 /* Ends the connect that is under way. */
 void rota__transport_stop_opening(rota_transport *transport);
 
+/* Debug mode stops a foreign thread; of a lost one the loop may be gone. */
+static inline void rota__transport_check_thread(const rota_transport *transport,
+                                                const char *function)
+{
+    if (transport->stage != ROTA__LOST)
+        rota__check_thread(transport->loop, function);
+}
+
 /* Lets the callback that comes next run in the transport's context. */
 static inline void rota__transport_enter(rota_transport *transport)
 {

@@ -191,6 +191,7 @@ void rota__transport_discard(rota_transport *transport)
 
 void rota_transport_close(rota_transport *transport)
 {
+    rota__transport_check_thread(transport, "rota_transport_close");
     if (transport->closing)
         return;
     if (transport->stage == ROTA__CONNECTING) {
@@ -207,6 +208,7 @@ void rota_transport_close(rota_transport *transport)
 
 void rota_transport_abort(rota_transport *transport)
 {
+    rota__transport_check_thread(transport, "rota_transport_abort");
     if (transport->stage == ROTA__LOST || transport->conn.closed)
         return;
     transport->closing = true;

@@ -157,8 +157,9 @@ bool rota_transport_is_reading(const rota_transport *transport)
 
 /* --- Writing ------------------------------------------------------------ */
 
-static int check_write(const rota_transport *transport)
+static int check_write(const rota_transport *transport, const char *function)
 {
+    rota__transport_check_thread(transport, function);
     if (rota__unlikely(transport->closing))
         return -ROTA_ECLOSING;
     if (rota__unlikely(transport->reads_only))
@@ -213,7 +214,7 @@ static int keep_rest(rota_transport *transport, const struct iovec *parts,
 int rota_transport_writelines(rota_transport *transport,
                               const struct iovec *parts, int count)
 {
-    int err = check_write(transport);
+    int err = check_write(transport, "rota_transport_writelines");
     bool begun = false;
 
     if (err < 0 || count == 0)
@@ -234,7 +235,7 @@ int rota_transport_writelines(rota_transport *transport,
 int rota_transport_write(rota_transport *transport, const void *data,
                          size_t size)
 {
-    int err = check_write(transport);
+    int err = check_write(transport, "rota_transport_write");
     intptr_t n;
 
     if (rota__unlikely(err < 0 || size == 0))
@@ -251,7 +252,7 @@ int rota_transport_write(rota_transport *transport, const void *data,
 
 int rota_transport_write_eof(rota_transport *transport)
 {
-    int err = check_write(transport);
+    int err = check_write(transport, "rota_transport_write_eof");
 
     if (err == -EPIPE)
         return 0; /* asked for again */
