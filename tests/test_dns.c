@@ -48,6 +48,24 @@ static bool has_threads(void)
 
 /* --- Without asking ------------------------------------------------------- */
 
+/* As rota_getaddrinfo() does; a connection is not tried either. */
+static intptr_t connect_to_a_number(void *arg)
+{
+    const rota_connect_options v6 = {.family = AF_INET6};
+    rota_stream *stream;
+
+    (void)arg;
+    assert_int_equal(rota_open_connection_with(&stream, "127.0.0.1", 9, &v6),
+                     -ROTA_EFAMILY);
+    assert_false(has_threads());
+    return 0;
+}
+
+static void a_number_of_another_family_is_no_name(void)
+{
+    run(connect_to_a_number);
+}
+
 static intptr_t look_numbers_up(void *arg)
 {
     static const rota_addrinfo_options datagrams = {.type = SOCK_DGRAM};
@@ -474,7 +492,8 @@ static void every_lack_of_memory_is_survived(void)
     run(lack_memory);
 }
 
-HARNESS_MAIN(TEST(numbers_are_answered_without_a_thread),
+HARNESS_MAIN(TEST(a_number_of_another_family_is_no_name),
+             TEST(numbers_are_answered_without_a_thread),
              TEST(numbers_are_answered_without_a_turn),
              TEST(what_is_wrong_with_a_number_is_known_at_once),
              TEST(the_addresses_of_a_name_come_in_the_resolvers_order),

@@ -330,7 +330,26 @@ static void virtual_time_stands_still_while_a_job_works(void)
     rota_loop_free(loop);
 }
 
-HARNESS_MAIN(TEST(a_job_works_on_another_thread_and_ends_on_the_loops),
+/* Names that hang must not hold up files. */
+static void each_kind_has_threads_of_its_own(void)
+{
+    rota_loop *loop = new_loop_in_real_time();
+    struct work names[MOST];
+    struct work file = work_for(loop, NULL);
+
+    submit(names, MOST, &gate, loop);
+    see_waiting(MOST);
+    works_left = 1;
+    assert_int_equal(rota__pool_submit(loop, ROTA__FILES, &file.job), 0);
+    assert_int_equal(rota_loop_run_forever(loop), 0);
+    assert_int_equal(file.done, 1);
+    assert_int_equal(rota__pool_busy(loop), MOST);
+    open_gate();
+    rota_loop_free(loop);
+}
+
+HARNESS_MAIN(TEST(each_kind_has_threads_of_its_own),
+             TEST(a_job_works_on_another_thread_and_ends_on_the_loops),
              TEST(jobs_run_at_the_same_time_but_not_more_than_eight),
              TEST(a_thousand_jobs_are_each_done_once),
              TEST(a_job_can_be_submitted_again_when_it_is_done),
