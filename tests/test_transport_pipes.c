@@ -355,8 +355,9 @@ static void a_terminal_is_read_line_by_line(void)
     struct ear ear = {0};
     int master, slave;
 
+    if (openpty(&master, &slave, NULL, NULL, NULL) < 0)
+        harness_skip("this machine has no terminals");
     begin();
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
     put(master, "one\ntwo\nthree\n");
     (void)read_from(slave, &ear);
     await_word("three");
@@ -378,8 +379,9 @@ static void a_terminal_is_written_and_read_at_once(void)
     struct termios raw;
     int master, slave, copy;
 
+    if (openpty(&master, &slave, NULL, NULL, NULL) < 0)
+        harness_skip("this machine has no terminals");
     begin();
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
     assert_int_equal(tcgetattr(slave, &raw), 0);
     cfmakeraw(&raw);
     assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
