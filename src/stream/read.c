@@ -40,8 +40,8 @@ static int wait_readable(rota_stream *stream, struct rota__task *self)
 }
 
 /* Reads from the connection, waiting if need be: rota_read() in short. */
-static intptr_t receive(rota_stream *stream, struct rota__task *self, void *buf,
-                        size_t size)
+static inline intptr_t receive(rota_stream *stream, struct rota__task *self,
+                               void *buf, size_t size)
 {
     intptr_t n = 0;
 

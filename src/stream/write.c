@@ -225,8 +225,8 @@ static ROTA__SLOW intptr_t write_slowly(rota_stream *stream,
 /* --- The calls ---------------------------------------------------------- */
 
 /* What is borrowed would not outlive giving way. */
-static intptr_t begin(rota_stream *stream, struct rota__task *self,
-                      const struct rest *rest, const char *function)
+static inline intptr_t begin(rota_stream *stream, struct rota__task *self,
+                             const struct rest *rest, const char *function)
 {
     intptr_t err = rota__stream_check(stream, self, function);
 
