@@ -292,3 +292,15 @@ intptr_t rota_context_run(rota_context *context, intptr_t (*function)(void *),
     context->entered = false;
     return result;
 }
+
+/* The function may free what holds the bindings. */
+void rota__context_run_at_close(rota_loop *loop,
+                                struct rota__bindings *bindings,
+                                intptr_t (*function)(void *), void *arg)
+{
+    rota_context context = {.bindings = rota__bindings_ref(bindings)};
+
+    (void)rota_context_run(&context, function, arg);
+    rota__bindings_unref(context.bindings);
+    rota__context_lend(loop, NULL);
+}

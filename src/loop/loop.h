@@ -300,6 +300,10 @@ static inline struct rota__bindings *rota__bindings_capture(void)
 
 /* For the callback that runs now, until it returns; takes the reference. */
 void rota__context_lend(rota_loop *loop, struct rota__bindings *bindings);
+/* Runs a function in these while the loop closes: no turn is under way. */
+void rota__context_run_at_close(rota_loop *loop,
+                                struct rota__bindings *bindings,
+                                intptr_t (*function)(void *), void *arg);
 
 /* add_reader's own; called by close. */
 void rota__readers_close(rota_loop *loop);

@@ -253,6 +253,20 @@ bool rota_address_equal(const rota_address *a, const rota_address *b)
     return a->size == b->size && memcmp(&a->storage, &b->storage, a->size) == 0;
 }
 
+int rota__addresses_append(rota_addresses *all, rota_addresses *more)
+{
+    rota_address *items =
+        rota__realloc(all->items, (all->count + more->count) * sizeof(*items));
+
+    if (items) {
+        memcpy(items + all->count, more->items, more->count * sizeof(*items));
+        all->items = items;
+        all->count += more->count;
+    }
+    rota_addresses_free(more);
+    return items ? 0 : -ENOMEM;
+}
+
 void rota_addresses_free(rota_addresses *addresses)
 {
     rota__free(addresses->items);

@@ -111,6 +111,8 @@ bool rota__getnameinfo_asks(bool host, bool service, int flags);
 /* All addresses of a family (AF_INET, AF_INET6). */
 void rota__address_any(rota_address *out, int family, int port);
 void rota__address_set_port(rota_address *address, int port);
+/* Moves all of `more` behind `all`; 0 or -ENOMEM, and `more` is gone. */
+int rota__addresses_append(rota_addresses *all, rota_addresses *more);
 
 /* True for errors of accept() that say "no more of something just now". */
 bool rota__socket_out_of_resources(int error);

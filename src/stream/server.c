@@ -200,20 +200,9 @@ static int serve(rota_server **out, rota_server *server,
 static int add_host(rota_addresses *all, const char *host, int port, int family)
 {
     rota_addresses more;
-    rota_address *items;
     int err = rota__resolve(rota__current(), host, port, family, true, &more);
 
-    if (err < 0)
-        return err;
-    items =
-        rota__realloc(all->items, (all->count + more.count) * sizeof(*items));
-    if (items) {
-        memcpy(items + all->count, more.items, more.count * sizeof(*items));
-        all->items = items;
-        all->count += more.count;
-    }
-    rota_addresses_free(&more);
-    return items ? 0 : -ENOMEM;
+    return err < 0 ? err : rota__addresses_append(all, &more);
 }
 
 static int resolve_all(rota_addresses *all, const char *host, int port,
@@ -231,7 +220,7 @@ static int resolve_all(rota_addresses *all, const char *host, int port,
 }
 
 int rota__start_server_at(rota_server **out, rota_loop *loop,
-                          rota_addresses *addresses,
+                          const rota_addresses *addresses,
                           rota_client_connected *client, void *arg,
                           const rota_server_options *options)
 {

@@ -109,7 +109,7 @@ int rota__resolve(struct rota__task *self, const char *host, int port,
 
 /* A server for tasks on these addresses. */
 int rota__start_server_at(rota_server **out, rota_loop *loop,
-                          rota_addresses *addresses,
+                          const rota_addresses *addresses,
                           rota_client_connected *client, void *arg,
                           const rota_server_options *options);
 

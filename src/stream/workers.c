@@ -20,10 +20,9 @@ struct worker {
     struct workers *all;
     rota_loop *loop;
     pthread_t thread;
-    rota_addresses addresses; /* with their ports */
-    struct rota__task *task;  /* of its loop; NULL before and after */
-    int told;                 /* how often it was told to end */
-    rota_handle requests[2];  /* to end; to hurry */
+    struct rota__task *task; /* of its loop; NULL before and after */
+    int told;                /* how often it was told to end */
+    rota_handle requests[2]; /* to end; to hurry */
     struct rota__message ended;
     bool over; /* and the caller's loop has heard of it */
     int error;
@@ -35,6 +34,7 @@ struct workers {
     rota_workers_options options;
     rota_server_options server_options;
     rota_server *port;
+    rota_addresses addresses;  /* of its sockets, with their ports */
     struct rota__link waiters; /* the caller's task */
     struct rota__at_close at_close;
     struct worker *items;
@@ -104,7 +104,7 @@ static intptr_t run_worker(void *arg)
     if (worker->told > 0)
         return 0;
     worker->task = rota__current();
-    err = rota__start_server_at(&server, worker->loop, &worker->addresses,
+    err = rota__start_server_at(&server, worker->loop, &all->addresses,
                                 all->client, all->arg, &all->server_options);
     if (err == 0) {
         err = serve(worker, server);
@@ -186,11 +186,10 @@ static void take_posts_back(struct workers *all)
 
 static void free_all(struct workers *all)
 {
-    for (int i = 0; i < all->count; i++) {
+    for (int i = 0; i < all->count; i++)
         rota_loop_free(all->items[i].loop);
-        rota_addresses_free(&all->items[i].addresses);
-    }
     rota__free(all->items);
+    rota_addresses_free(&all->addresses);
     rota_server_free(all->port);
 }
 
@@ -206,7 +205,7 @@ static void loop_closes(struct rota__at_close *at_close)
     free_all(all);
 }
 
-/* The port of each bound socket, for a worker of its own. */
+/* The port of each bound socket; the workers only read them. */
 static int copy_addresses(const rota_server *port, rota_addresses *out)
 {
     out->items = rota__zalloc(port->port_count * sizeof(*out->items));
@@ -224,8 +223,10 @@ static int copy_addresses(const rota_server *port, rota_addresses *out)
 
 static int prepare(struct workers *all, int count)
 {
-    int err = 0;
+    int err = copy_addresses(all->port, &all->addresses);
 
+    if (err < 0)
+        return err;
     all->items = rota__zalloc((size_t)count * sizeof(*all->items));
     if (!all->items)
         return -ENOMEM;
@@ -233,9 +234,7 @@ static int prepare(struct workers *all, int count)
         struct worker *worker = &all->items[all->count];
 
         worker->all = all;
-        err = copy_addresses(all->port, &worker->addresses);
-        if (err == 0)
-            err = rota_new_event_loop(&worker->loop, &all->options.loop);
+        err = rota_new_event_loop(&worker->loop, &all->options.loop);
         all->count++;
     }
     return err;
@@ -295,7 +294,6 @@ int rota_serve_workers(rota_client_connected *client, void *arg,
 {
     struct rota__task *self = rota__current();
     struct workers all = {.client = client, .arg = arg};
-    rota_server_options only_bind;
     int count;
     int err = self ? 0 : -ROTA_ENOTASK;
 
@@ -310,9 +308,8 @@ int rota_serve_workers(rota_client_connected *client, void *arg,
     all.server_options = all.options.server;
     all.server_options.reuse_port = true;
     all.server_options.do_not_serve = true;
-    only_bind = all.server_options;
-    err =
-        rota_start_server_with(&all.port, client, arg, host, port, &only_bind);
+    err = rota_start_server_with(&all.port, client, arg, host, port,
+                                 &all.server_options);
     all.server_options.hosts = NULL;
     return err < 0 ? err : run_all(&all, self, count);
 }

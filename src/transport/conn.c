@@ -31,31 +31,27 @@ static void conn_ready(struct rota__watch *watch, unsigned events)
     }
 }
 
-static void end_filter(struct rota__conn *conn)
+static void let_go(struct rota__conn *conn)
 {
     if (conn->filter)
         conn->filter->ops->fini(conn);
+    rota__unready(&conn->on_writable);
+    rota__buffer_fini(&conn->out);
+    conn->closing = true;
+    conn->closed = true;
 }
 
 void rota__conn_release(struct rota__conn *conn)
 {
-    end_filter(conn);
-    rota__unready(&conn->on_writable);
+    let_go(conn);
     rota__poller_remove(&conn->loop->poller, &conn->watch);
-    rota__buffer_fini(&conn->out);
-    conn->closing = true;
-    conn->closed = true;
 }
 
 static void finish(struct rota__conn *conn)
 {
-    end_filter(conn);
-    rota__unready(&conn->on_writable);
+    let_go(conn);
     rota__poller_forget(&conn->loop->poller, &conn->watch);
     (void)rota__fd_close(conn->watch.fd);
-    rota__buffer_fini(&conn->out);
-    conn->closing = true;
-    conn->closed = true;
 }
 
 static void close_now(struct rota__conn *conn)

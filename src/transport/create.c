@@ -322,21 +322,10 @@ static int add_host(rota_addresses *all, const char *host, int port,
                     const rota_server_options *options)
 {
     rota_addresses more;
-    rota_address *items;
     int err = rota__resolve_now(host, port, options ? options->family : 0, true,
                                 true, &more);
 
-    if (err < 0)
-        return err;
-    items =
-        rota__realloc(all->items, (all->count + more.count) * sizeof(*items));
-    if (items) {
-        memcpy(items + all->count, more.items, more.count * sizeof(*items));
-        all->items = items;
-        all->count += more.count;
-    }
-    rota_addresses_free(&more);
-    return items ? 0 : -ENOMEM;
+    return err < 0 ? err : rota__addresses_append(all, &more);
 }
 
 int rota_create_server(rota_server **out, rota_loop *loop,

@@ -183,22 +183,16 @@ static intptr_t lose(void *transport)
     return 0;
 }
 
-/* No turn is under way: the context is entered as any function may. */
 static void loop_closes(struct rota__at_close *at_close)
 {
     rota_datagram_transport *transport =
         rota__container_of(at_close, rota_datagram_transport, at_close);
-    rota_loop *loop = transport->loop;
-    rota_context context = {
-        .bindings = rota__bindings_ref(transport->bindings),
-    };
 
     if (!transport->socket.closed)
         transport->error = -ROTA_ECLOSING;
     rota__datagram_close(&transport->socket);
-    (void)rota_context_run(&context, lose, transport);
-    rota__bindings_unref(context.bindings);
-    rota__context_lend(loop, NULL);
+    rota__context_run_at_close(transport->loop, transport->bindings, lose,
+                               transport);
 }
 
 /* --- Sending ------------------------------------------------------------ */

@@ -280,7 +280,7 @@ static int check_options(const rota_server_options *options)
 
 int rota__server_new(rota_server **out, rota_loop *loop,
                      const struct rota__server_ops *ops,
-                     rota_addresses *addresses,
+                     const rota_addresses *addresses,
                      const rota_server_options *options)
 {
     rota_server *server;

@@ -374,7 +374,7 @@ struct rota_server {
 /* A server that listens on these addresses, or an error. */
 int rota__server_new(rota_server **out, rota_loop *loop,
                      const struct rota__server_ops *ops,
-                     rota_addresses *addresses,
+                     const rota_addresses *addresses,
                      const rota_server_options *options);
 int rota__server_new_unix(rota_server **out, rota_loop *loop,
                           const struct rota__server_ops *ops, const char *path,
