@@ -346,8 +346,10 @@ int rota_create_server(rota_server **out, rota_loop *loop,
         err = add_host(&addresses, *more, port, options);
     if (err == 0)
         err = rota__server_new(&server, loop, &server_ops, &addresses, options);
+    if (err == 0)
+        err = serve(out, server, protocol, arg);
     rota_addresses_free(&addresses);
-    return err < 0 ? err : serve(out, server, protocol, arg);
+    return err;
 }
 
 int rota_create_unix_server(rota_server **out, rota_loop *loop,
