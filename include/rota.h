@@ -29,6 +29,9 @@
 #include <rota/task.h>
 #include <rota/run.h>
 #include <rota/concurrent.h>
+#include <rota/executor.h>
+#include <rota/pool.h>
+#include <rota/signal.h>
 #include <rota/sync.h>
 #include <rota/wait.h>
 #include <rota/queue.h>
@@ -39,6 +42,9 @@
 #include <rota/sock.h>
 #include <rota/stream.h>
 #include <rota/server.h>
+#include <rota/subprocess.h>
+#include <rota/subprocess_transport.h>
+#include <rota/file.h>
 #include <rota/debug.h>
 
 #endif

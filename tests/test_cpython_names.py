@@ -43,11 +43,12 @@ class Table:
     def __init__(self, path):
         self.name = path.name
         self.covers = []
+        self.partly = []
         self.lines = []
         self.complaints = []
         for number, text in self.joined(path.read_text(encoding='utf-8')):
             self.read(f'{path.name}:{number}', text)
-        if not self.covers:
+        if not self.covers + self.partly:
             self.complaints.append(f'{path.name} does not say what it covers')
 
     @staticmethod
@@ -66,6 +67,8 @@ class Table:
         found = LINE.fullmatch(text)
         if text.startswith('covers: '):
             self.covers += text.split()[1:]
+        elif text.startswith('part of: '):
+            self.partly += text.split()[2:]
         elif found:
             self.lines.append(Line(place, found))
         else:
@@ -109,7 +112,7 @@ def no_test_of_theirs_stands_twice(tables):
     complaints, seen = [], {}
     for table in tables:
         for line in table.lines:
-            for file in table.covers:
+            for file in table.covers + table.partly:
                 place = seen.setdefault((file, line.theirs), line.place)
                 if place != line.place:
                     complaints.append(f'{line.place}: {line.theirs} stands '
@@ -170,7 +173,8 @@ def every_name_of_theirs_is_one(tables):
     covered(tables)
     complaints = []
     for table in tables:
-        known = set().union(*(their_tests(file) for file in table.covers
+        known = set().union(*(their_tests(file)
+                              for file in table.covers + table.partly
                               if (THEIRS / file).exists()))
         complaints += [f'{line.place}: they have no {line.theirs}'
                        for line in table.lines

@@ -291,7 +291,7 @@ static intptr_t cancel_when_answered(void *arg)
         intptr_t result;
 
         pass_turns(1);
-        while (turns > 0 && rota__pool_busy(rota_get_running_loop()) > 0)
+        while (turns > 0 && rota_get_running_loop()->job_count > 0)
             pass_turns(1);
         if (turns > 1)
             pass_turns(turns - 1);
@@ -308,15 +308,16 @@ static void an_answer_that_meets_a_cancellation_is_freed(void)
     run_shuffled(cancel_when_answered);
 }
 
-static void let_go(struct rota__at_close *hook)
+/* As the loop waits: here for the threads of its pool, when it closes. */
+static void let_go(void *arg)
 {
-    (void)hook;
+    (void)arg;
     resolver_let_go();
 }
 
 static intptr_t leave_them(void *arg)
 {
-    static struct rota__at_close hook;
+    rota_loop *loop = rota_get_running_loop();
 
     (void)arg;
     for (int i = 0; i < 10; i++) {
@@ -325,7 +326,8 @@ static intptr_t leave_them(void *arg)
     }
     pass_turns(3);
     resolver_expect_waiting(8);
-    rota__at_close_add(rota_get_running_loop(), &hook, let_go);
+    loop->wait_hooks.before = let_go;
+    loop->wait_hooks.after = let_go;
     return 0;
 }
 

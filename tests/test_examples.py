@@ -35,7 +35,8 @@ ON_A_VIRTUAL_CLOCK = [
     'three_fetches', 'as_completed', 'nested_timeouts', 'group_errors',
     'request_context',
     'blocking_sleep 1', 'thread_loop', 'nested_run', 'service', 'debug_mode',
-    'exercise1', 'exercise3', 'tutorial',
+    'exercise1', 'exercise2', 'exercise3', 'tutorial',
+    'run_in_executor', 'cpu_intensive', 'custom_executor',
     'producer_consumer', 'worker_pool', 'crawler',
 ]
 STOPPED_BY_DEBUG_MODE = {'nested_run'}
@@ -115,6 +116,13 @@ def concurrency_is_faster_for_real():
     within(sequential, 2.0, 2.3)
     within(concurrent, 0.2, 0.3)
     assert speedup > 1 + 5 / SLOWNESS
+
+
+@test
+def a_countdown_runs_beside_a_call_that_blocks():
+    start = time.monotonic()
+    equal(output('exercise2'), expected('exercise2'))
+    within(time.monotonic() - start, 1.0, 1.5)
 
 
 @test

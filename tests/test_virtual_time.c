@@ -120,42 +120,24 @@ static void the_simulated_poller_brings_it_along(void)
 
 /* --- Threads ------------------------------------------------------------ */
 
-struct slow_job {
-    struct rota__job job;
-    rota_future future;
-    double began;
-};
-
-static void block(struct rota__job *job)
+static intptr_t block(void *arg)
 {
     const struct timespec moment = {.tv_nsec = 20000000};
 
-    (void)job;
     nanosleep(&moment, NULL);
-}
-
-static void finish(struct rota__job *job)
-{
-    struct slow_job *slow = rota__container_of(job, struct slow_job, job);
-
-    note("job");
-    assert_true(now() - slow->began == 0);
-    rota_future_set_result(&slow->future, 0);
+    return (intptr_t)arg;
 }
 
 static intptr_t work_beside_a_thread(void *arg)
 {
-    struct slow_job slow = {.job = {.work = block, .done = finish}};
-    rota_loop *loop = rota_get_running_loop();
     struct nap hour = {3600, "hour"};
     rota_task task = start(nap, &hour);
+    double began = now();
 
     (void)arg;
-    rota_future_init(&slow.future, loop);
-    slow.began = now();
-    assert_int_equal(rota__pool_submit(loop, ROTA__NAMES, &slow.job), 0);
-    assert_int_equal(rota_await_future(&slow.future, NULL), 0);
-    rota_future_fini(&slow.future);
+    assert_int_equal(rota_run_in_executor(NULL, block, (void *)3, 0), 3);
+    note("job");
+    assert_true(now() - began == 0);
     return rota_await(task);
 }
 

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 
+import asyncio_works
 from asyncio_net import SERVICES
 
 BATCH = 1000
@@ -239,6 +240,7 @@ WORKS = {
     "timer_fire": (timer_fire, MILLION),
     "timer_churn": (timer_churn, 200_000),
     "rss": (rss, SLEEPERS),
+    **asyncio_works.WORKS,
 }
 
 
@@ -260,6 +262,7 @@ def main():
         sys.exit(f"usage: {sys.argv[0]} {words}")
     name = args[0]
     loop = new_loop(with_uvloop)
+    asyncio.set_event_loop(loop)  # asyncio's children want it
     if with_uvloop:
         del SERVICES["sendfile"]  # it has none
     if name in SERVICES and len(args) > 1:

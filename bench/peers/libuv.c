@@ -3,8 +3,8 @@
  * The peer libuv: callbacks only, so it has no tasks
  *
  * call_soon is an idle handle that is started and stops itself. Delays are
- * rounded up to libuv's milliseconds. The services are in libuv_net.c and
- * libuv_http.c.
+ * rounded up to libuv's milliseconds. Other works are in libuv_executor.c and
+ * libuv_child.c, the services in libuv_net.c and libuv_http.c.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "libuv_net.h"
+#include "libuv_works.h"
 #include "peer.h"
 
 static uv_loop_t loop;
@@ -133,6 +134,20 @@ int main(int argc, char **argv)
         {"timer_cancel", timer_cancel, PEER_MILLION},
         {"timer_fire", timer_fire, PEER_MILLION},
         {"timer_churn", timer_churn, 5000000},
+        {"executor-1", libuv_executor_1, 200000},
+        {"executor-64", libuv_executor_64, 1000000},
+        {"executor-1-wall", libuv_executor_1_wall, 100000},
+        {"executor-64-wall", libuv_executor_64_wall, 500000},
+        {"child-1", libuv_child_1, 1000},
+        {"child-big", libuv_child_big, 1000},
+        {"child-1000", libuv_child_1000, PEER_BATCH},
+        {"pipe-out", libuv_pipe_out, PEER_PIPED},
+        {"pipe-in", libuv_pipe_in, PEER_PIPED},
+        {"pipe-both", libuv_pipe_both, PEER_PIPED},
+        {"file-pread", libuv_file_pread, 1000000},
+        {"file-small", libuv_file_small, 50000},
+        {"file-sync", libuv_file_sync, 200},
+        {"signal", libuv_signal, 200000},
         {NULL, NULL, 0},
     };
     static const struct peer_service services[] = {

@@ -7,8 +7,9 @@
  *   switch     stack pointer and program counter exchanged (x86-64), and the
  *              compiler saves what is live
  *
- * Timers have no row: without a heap there is nothing to measure. The services
- * are in limit_net.c, limit_send.c and limit_tls.c.
+ * Timers have no row: without a heap there is nothing to measure. Other works
+ * are in limit_executor.c, limit_child.c and limit_file.c, the services in
+ * limit_net.c, limit_send.c and limit_tls.c.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -148,6 +149,21 @@ int main(int argc, char **argv)
 #endif
         {"call_soon", call_soon, 200000000},
         {"rss", rss, PEER_SLEEPERS},
+        {"executor-1", limit_executor_1, 200000},
+        {"executor-64", limit_executor_64, 1000000},
+        {"executor-1-wall", limit_executor_1_wall, 100000},
+        {"executor-64-wall", limit_executor_64_wall, 500000},
+        {"processes-1", limit_processes_1, 50000},
+        {"child-1", limit_child_1, 1000},
+        {"child-big", limit_child_big, 1000},
+        {"child-1000", limit_child_1000, PEER_BATCH},
+        {"pipe-out", limit_pipe_out, PEER_PIPED},
+        {"pipe-in", limit_pipe_in, PEER_PIPED},
+        {"pipe-both", limit_pipe_both, PEER_PIPED},
+        {"file-pread", limit_file_pread, 1000000},
+        {"file-small", limit_file_small, 50000},
+        {"file-sync", limit_file_sync, 200},
+        {"signal", limit_signal, 200000},
         {NULL, NULL, 0},
     };
     static const struct peer_service services[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare limit's services
+ * The bare limit's services, and its works that are not in limit.c
  *
  * One level-triggered epoll loop, and what every service says: how a
  * connection is made, and what to do when it is ready. See peer.h for what the
@@ -33,5 +33,21 @@ void limit_udp(const char *port, const char *what);
 void limit_write(const char *port, const char *bytes);
 void limit_sendfile(const char *port, const char *file);
 void limit_tls(const char *port, const char *pem);
+
+double limit_executor_1(long n);
+double limit_executor_64(long n);
+double limit_executor_1_wall(long n);
+double limit_executor_64_wall(long n);
+double limit_processes_1(long n);
+double limit_child_1(long n);
+double limit_child_big(long n);
+double limit_child_1000(long n);
+double limit_pipe_out(long n);
+double limit_pipe_in(long n);
+double limit_pipe_both(long n);
+double limit_file_pread(long n);
+double limit_file_small(long n);
+double limit_file_sync(long n);
+double limit_signal(long n);
 
 #endif

@@ -39,6 +39,18 @@ double peer_ns_per_op(int64_t cpu_start, long n)
     return (double)(peer_cpu_ns() - cpu_start) / (double)n;
 }
 
+double peer_wall_ns_per_op(int64_t wall_start, long n)
+{
+    return (double)(peer_wall_ns() - wall_start) / (double)n;
+}
+
+double peer_mib_per_s(int64_t wall_start, long bytes)
+{
+    double s = (double)(peer_wall_ns() - wall_start) / PEER_NS_PER_S;
+
+    return (double)bytes / (1 << 20) / s;
+}
+
 static uint64_t xorshift(uint64_t *state)
 {
     *state ^= *state << 13;

@@ -35,7 +35,18 @@ enum {
     PEER_TIMEOUT_S = 60,  /* how far ahead they move */
     PEER_MILLION = 1000000,
     PEER_SLEEPERS = 100000,
+    PEER_IN_FLIGHT = 64,   /* calls to an executor at once */
+    PEER_BLOCK = 64,       /* bytes of a call to a process */
+    PEER_CHUNK = 65536,    /* bytes of a read or write of a pipe */
+    PEER_PAGE = 4096,      /* of a file that is read or written */
+    PEER_PAGES = 256,      /* pages of that file */
+    PEER_FILES = 1000,     /* small files */
+    PEER_FILE_SIZE = 1024, /* bytes of each */
+    PEER_PATH = 256,       /* room for the path of one */
 };
+
+#define PEER_BIG (512L << 20) /* bytes touched by a parent with much memory */
+#define PEER_PIPED (1L << 30) /* bytes through a child's pipes */
 
 #define PEER_NS_PER_MS INT64_C(1000000)
 #define PEER_NS_PER_S INT64_C(1000000000)
@@ -71,6 +82,8 @@ int peer_main(int argc, char **argv, const struct peer_work *works,
 int64_t peer_cpu_ns(void);  /* CPU time of this process */
 int64_t peer_wall_ns(void); /* monotonic */
 double peer_ns_per_op(int64_t cpu_start, long n);
+double peer_wall_ns_per_op(int64_t wall_start, long n);
+double peer_mib_per_s(int64_t wall_start, long bytes);
 
 /* `n` delays in [from, from + span) nanoseconds; free() them. */
 int64_t *peer_delays(long n, int64_t from, int64_t span);
@@ -86,6 +99,23 @@ size_t peer_resident(void);
 
 /* Zeroed and touched, or the program ends. */
 void *peer_alloc(long n, size_t size);
+
+/*
+ * The children of the pipes: commands for /bin/sh, with what BENCH_CHILD holds
+ * before them (`taskset -c 0`). They write as many bytes, or read them all, or
+ * pass them on; free() it.
+ */
+char *peer_child_that_writes(long bytes);
+char *peer_child_that_reads(void);
+char *peer_child_that_passes_on(void);
+
+/* The fd of a file of PEER_PAGES that has no name, in TMPDIR. */
+int peer_file(void);
+
+/* Small files, in a folder in TMPDIR; the path of one of them. */
+void peer_files_make(void);
+void peer_files_path(char path[PEER_PATH], long i);
+void peer_files_remove(void);
 
 void peer_fail(const char *what) __attribute__((noreturn));
 

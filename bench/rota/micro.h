@@ -25,4 +25,21 @@ double timer_churn(long n);
 double echo_in_process(long n);
 double raw_switch(long n);
 
+double executor_1(long n);
+double executor_64(long n);
+double executor_1_wall(long n);
+double executor_64_wall(long n);
+double processes_1(long n);
+double processes_map(long n);
+double child_1(long n);
+double child_big(long n);
+double child_1000(long n);
+double pipe_out(long n);
+double pipe_in(long n);
+double pipe_both(long n);
+double file_pread(long n);
+double file_small(long n);
+double file_sync(long n);
+double raise_signals(long n);
+
 #endif

@@ -50,7 +50,7 @@ extern "C" {
     X(ROTA_ECLOSING, 4011, "it is closed or closing")                          \
     X(ROTA_EFULL, 4012, "the queue is full")                                   \
     X(ROTA_EEMPTY, 4013, "the queue is empty")                                 \
-    X(ROTA_ESHUTDOWN, 4014, "the queue has been shut down")                    \
+    X(ROTA_ESHUTDOWN, 4014, "the queue or executor has been shut down")        \
     X(ROTA_EBROKEN, 4015, "the barrier is broken")                             \
     X(ROTA_ENONAME, 4020, "host or service not known")                         \
     X(ROTA_ENAMEAGAIN, 4021, "temporary failure in name resolution")           \
@@ -65,7 +65,10 @@ extern "C" {
     X(ROTA_ECERTHOST, 4034, "certificate is for another host")                 \
     X(ROTA_ECERTUNKNOWN, 4035, "certificate is of an unknown authority")       \
     X(ROTA_ETLSALERT, 4036, "the peer has refused the TLS connection")         \
-    X(ROTA_ENOTLS, 4037, "rota was built without TLS")
+    X(ROTA_ENOTLS, 4037, "rota was built without TLS")                         \
+    X(ROTA_EBROKENPOOL, 4040, "a process of the pool has ended")
+
+/* 4041 to 4071 are ROTA_EBROKENPOOL and the signal that has ended it. */
 
 enum {
 #define ROTA__ENUM(name, number, text) name = number,

@@ -45,6 +45,10 @@ void rota__invariant_failed(const char *what, const char *file, int line);
  */
 void rota__fatal(const char *format, ...) ROTA__PRINTF(1);
 
+/* The name and the text of the error -(ROTA_EBROKENPOOL + number). */
+const char *rota__broken_pool_name(int number);
+const char *rota__broken_pool_text(int number);
+
 /* Memory: all of it through the replaceable allocator. */
 void *rota__alloc(size_t size);
 void *rota__zalloc(size_t size);

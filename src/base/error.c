@@ -91,6 +91,14 @@ static const struct entry *find(intptr_t error)
     return NULL;
 }
 
+/* The signal that an error of a pool of processes names, or 0. */
+static int signal_of(uintptr_t number)
+{
+    return number > ROTA_EBROKENPOOL && number < ROTA_EBROKENPOOL + 32
+               ? (int)number - ROTA_EBROKENPOOL
+               : 0;
+}
+
 const char *rota_strerror(intptr_t error)
 {
     const struct entry *entry = find(error);
@@ -98,13 +106,18 @@ const char *rota_strerror(intptr_t error)
 
     if (entry && entry->text)
         return entry->text;
+    if (signal_of(number))
+        return rota__broken_pool_text(signal_of(number));
     return number <= 4095 ? strerror((int)number) : "not an error";
 }
 
 const char *rota_errname(intptr_t error)
 {
     const struct entry *entry = find(error);
+    int signal = signal_of(number_of(error));
 
+    if (signal)
+        return rota__broken_pool_name(signal);
     return entry ? entry->name : "UNKNOWN";
 }
 

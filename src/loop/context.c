@@ -294,13 +294,20 @@ intptr_t rota_context_run(rota_context *context, intptr_t (*function)(void *),
 }
 
 /* The function may free what holds the bindings. */
+intptr_t rota__context_run_in(struct rota__bindings *bindings,
+                              intptr_t (*function)(void *), void *arg)
+{
+    rota_context context = {.bindings = rota__bindings_ref(bindings)};
+    intptr_t result = rota_context_run(&context, function, arg);
+
+    rota__bindings_unref(context.bindings);
+    return result;
+}
+
 void rota__context_run_at_close(rota_loop *loop,
                                 struct rota__bindings *bindings,
                                 intptr_t (*function)(void *), void *arg)
 {
-    rota_context context = {.bindings = rota__bindings_ref(bindings)};
-
-    (void)rota_context_run(&context, function, arg);
-    rota__bindings_unref(context.bindings);
+    (void)rota__context_run_in(bindings, function, arg);
     rota__context_lend(loop, NULL);
 }

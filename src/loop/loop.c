@@ -2,7 +2,7 @@
 /*
  * The life of a loop: new, run, stop, close, free
  */
-#include "loop/loop.h"
+#include "loop/job.h"
 #include <rota/debug.h>
 #include <stdlib.h>
 
@@ -51,6 +51,8 @@ static void init_lists(rota_loop *loop)
     rota__list_init(&loop->reader_watches);
     rota__list_init(&loop->at_close);
     rota__list_init(&loop->at_end);
+    rota__list_init(&loop->jobs);
+    rota__list_init(&loop->job_watchers);
     rota__heap_init(&loop->timers);
     rota__actor_init(&loop->callbacks);
 }
@@ -142,6 +144,7 @@ int rota_loop_close(rota_loop *loop)
         return rota__misuse(loop, -ROTA_ERUNNING, "rota_loop_close",
                             "stop the loop first (rota_loop_stop)");
     loop->closing = true;
+    rota__jobs_close(loop);
     run_hooks(&loop->at_close);
     loop->closed = true;
     rota__take_from_threads(loop);

@@ -63,8 +63,9 @@ struct rota__actor {
     rota_context own;
 };
 
-/* A slow resolver must not hold up the reading of files. */
-enum rota__pool_kind { ROTA__NAMES, ROTA__FILES, ROTA__POOLS };
+/* The loop's own pools of threads: a slow resolver must not hold up the
+   reading of files, nor either an application's calls. */
+enum rota__pool_kind { ROTA__NAMES, ROTA__FILES, ROTA__DEFAULT, ROTA__POOLS };
 
 struct rota_loop {
     struct rota__link ready;
@@ -108,8 +109,18 @@ struct rota_loop {
     struct rota__actor *(*running_actor)(rota_loop *loop);
     struct rota__actor callbacks;
 
-    struct rota__watchdog *watchdog;       /* or NULL */
-    struct rota__pool *pools[ROTA__POOLS]; /* of threads; made on demand */
+    struct rota__link jobs; /* that executors have of this loop */
+    size_t job_count;
+    size_t default_jobs; /* of these, the default executor's */
+    struct rota__link job_watchers;
+    atomic_uint posters;              /* that are telling of a job's end */
+    struct rota_executor *pools[ROTA__POOLS]; /* its own, made on demand */
+    struct rota_executor *executor; /* the default one, if it was set */
+    bool executor_shut;
+    struct rota__children *children; /* made on demand: see child.c */
+    size_t child_count;              /* that have not ended */
+
+    struct rota__watchdog *watchdog; /* or NULL */
     struct rota__tasks *tasks;  /* the task layer's; made on demand */
     struct rota__running *runs; /* the run that is under way, or NULL */
     char *scratch;              /* unless it is lent */
@@ -300,6 +311,9 @@ static inline struct rota__bindings *rota__bindings_capture(void)
 
 /* For the callback that runs now, until it returns; takes the reference. */
 void rota__context_lend(rota_loop *loop, struct rota__bindings *bindings);
+/* Runs a function in these, on a thread without a loop. */
+intptr_t rota__context_run_in(struct rota__bindings *bindings,
+                              intptr_t (*function)(void *), void *arg);
 /* Runs a function in these while the loop closes: no turn is under way. */
 void rota__context_run_at_close(rota_loop *loop,
                                 struct rota__bindings *bindings,
@@ -351,6 +365,10 @@ void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,
                       void (*run)(struct rota__at_close *));
 void rota__at_close_remove(struct rota__at_close *hook);
 
+/* The task layer's, or NULL: the process is a forked worker, and has no part in
+   the loops of its parent. */
+extern _Atomic(void (*)(void)) rota__forget_tasks;
+
 void rota__check_thread_closely(const rota_loop *loop, const char *function);
 
 /* Debug mode stops a call from a wrong thread; for calls without errors. */
@@ -388,29 +406,6 @@ void rota__watchdog_enter(rota_loop *loop, struct rota__running *run);
 void rota__watchdog_leave(rota_loop *loop, const struct rota__running *run);
 /* A new loop gets one, if `seconds` or the environment asks for it. */
 int rota__watchdog_configure(rota_loop *loop, double seconds);
-
-/*
- * Pools: threads for calls that block. A job runs work() on one of them
- * and then done() on the loop. When the loop closes first, done() runs with
- * `dropped` set: nobody waits any more, only memory is to be freed.
- */
-struct rota__job {
-    struct rota__pool *pool;
-    struct rota__link link;
-    struct rota__handle handle;
-    void (*work)(struct rota__job *job);
-    void (*done)(struct rota__job *job);
-    rota_loop *loop;
-    bool dropped;
-};
-
-/* 0, -ENOMEM, or -EAGAIN when no thread can be made. */
-int rota__pool_submit(rota_loop *loop, enum rota__pool_kind kind,
-                      struct rota__job *job);
-/* True if it was taken out before it began: done() will not run. */
-bool rota__pool_cancel(struct rota__job *job);
-/* Jobs that are under way or waiting; they hold back a virtual clock. */
-size_t rota__pool_busy(const rota_loop *loop);
 
 /*
  * Futures: a waiter stands among the callbacks, in order; its wake() is

@@ -9,7 +9,9 @@
  *
  * With a virtual clock, a loop that has nothing to run asks once for events;
  * if there are none, time jumps to the next timer. While a pool's thread is
- * at work it waits for that instead: its answer must not come "later".
+ * at work it waits for that instead: its answer must not come "later". A child
+ * may run for ever: what it does before the next timer would be due by the
+ * real clock comes at once, and then that timer.
  */
 #include "loop/loop.h"
 
@@ -60,6 +62,17 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     return deliver(loop, count);
 }
 
+/* While a child runs, time takes its time: 1 when there was none left. */
+static int wait_for_children(rota_loop *loop, int64_t left)
+{
+    int64_t began = rota__clock_now();
+    int err = sleep_for(loop, left);
+
+    if (err < 0 || something_ready(loop))
+        return err;
+    return rota__clock_now() - began >= left;
+}
+
 static int wait_virtually(rota_loop *loop)
 {
     struct rota__heap_node *next;
@@ -68,8 +81,13 @@ static int wait_virtually(rota_loop *loop)
     if (err < 0 || something_ready(loop))
         return err;
     next = rota__heap_min(&loop->timers);
-    if (!next || rota__pool_busy(loop) > 0)
+    if (!next || loop->job_count > 0)
         return sleep_for(loop, ROTA__FOREVER);
+    if (next->key > loop->virtual_now && loop->child_count > 0) {
+        err = wait_for_children(loop, next->key - loop->virtual_now);
+        if (err <= 0)
+            return err;
+    }
     if (next->key > loop->virtual_now)
         loop->virtual_now = next->key;
     return 0;

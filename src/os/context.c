@@ -148,8 +148,6 @@ void rota__context_init(struct rota__context *context, void *low, void *high,
     context->low = low;
     context->size = (size_t)((char *)high - (char *)low);
     context->fake_stack = NULL;
-    /* Frames of the last user that never returned left their marks. */
-    __asan_unpoison_memory_region(low, context->size);
 #endif
 #if defined(ROTA__TSAN)
     context->fiber = __tsan_create_fiber(0);
@@ -160,6 +158,10 @@ void rota__context_fini(struct rota__context *context)
 {
 #if defined(ROTA__TSAN)
     __tsan_destroy_fiber(context->fiber);
+#endif
+#if defined(ROTA__ASAN)
+    /* Frames that never return left their marks. */
+    __asan_unpoison_memory_region(context->low, context->size);
 #endif
     (void)context;
 }

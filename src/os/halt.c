@@ -17,6 +17,7 @@
  * system.
  */
 #define _GNU_SOURCE
+#include "os/fork.h"
 #include "os/os.h"
 #include <poll.h>
 #include <signal.h>
@@ -57,6 +58,15 @@ static bool answer(void)
     while (atomic_load(&asked.phase) == number + TRACED)
         pause_briefly();
     return true;
+}
+
+bool rota__halt_answer(int number)
+{
+    int saved = errno;
+    bool answered = number == SIGURG && answer();
+
+    errno = saved;
+    return answered;
 }
 
 static struct sigaction before;
@@ -168,4 +178,14 @@ void rota__halt_end(void)
         installed = false;
     }
     pthread_mutex_unlock(&lock);
+}
+
+/* Where handlers of signals that are no faults are gone. */
+void rota__halt_forget(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    pthread_mutex_init(&one_at_a_time, NULL);
+    atomic_store(&asked.phase, 0);
+    users = 0;
+    installed = false;
 }

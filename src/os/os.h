@@ -277,6 +277,11 @@ void rota__signal_stack_ensure(void);
 
 /* Threads: thin, returning -errno. */
 int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+/* With a stack of at least this size; 0: the system's. */
+int rota__thread_start_sized(pthread_t *thread, void *(*run)(void *), void *arg,
+                             size_t stack_size);
+/* Lets another thread run, which has to do next what this one waits for. */
+void rota__thread_yield(void);
 /* How many processors this process may run on; at least 1. */
 int rota__processors(void);
 /* A condition variable on the clock of rota__clock_now(). */
@@ -338,8 +343,12 @@ struct rota__halt {
 void rota__halt_begin(void);
 void rota__halt_end(void);
 bool rota__halt(pthread_t thread, struct rota__halt *halt);
+/* For a signal handler that came after ours: true if a halt sent the signal,
+   and has been answered. */
+bool rota__halt_answer(int number);
 
-/* fds, sockets and names: see os/socket.h. */
+/* fds, sockets and names: see os/socket.h. Files: os/files.h. */
+#include "os/files.h"
 #include "os/socket.h"
 
 #endif

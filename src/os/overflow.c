@@ -8,6 +8,7 @@
  * whoever had the signal before.
  */
 #define _GNU_SOURCE
+#include "os/fork.h"
 #include "os/os.h"
 #include <signal.h>
 #include <sys/mman.h>
@@ -99,6 +100,13 @@ void rota__overflow_watch_end(void)
         installed = false;
     }
     pthread_mutex_unlock(&lock);
+}
+
+void rota__overflow_forget(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    users = 1;
+    rota__overflow_watch_end();
 }
 
 /* --- The handler's own stack, one a thread, until the thread ends -------- */

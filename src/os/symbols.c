@@ -11,6 +11,7 @@
  * are asked for again and again. Nothing is allocated.
  */
 #define _GNU_SOURCE
+#include "os/fork.h"
 #include "os/os.h"
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -278,6 +279,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct symbol known[SETS][WAYS];
 static unsigned next_way[SETS];
 static unsigned long long known_since;
+
+void rota__symbols_forget(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    memset(known, 0, sizeof known);
+}
 
 static void forget_after_changes(void)
 {

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
@@ -17,16 +18,55 @@ uintptr_t rota__thread_self(void)
 }
 
 /* Signals stay with the threads that the program made. */
-int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
+static int start(pthread_t *thread, const pthread_attr_t *attributes,
+                 void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
     int err;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(thread, NULL, run, arg);
+    err = pthread_create(thread, attributes, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -err;
+}
+
+int rota__thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    return start(thread, NULL, run, arg);
+}
+
+static size_t stack_size_of(size_t wanted)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t least = (size_t)PTHREAD_STACK_MIN;
+
+    if (wanted < least)
+        wanted = least;
+    return (wanted + page - 1) / page * page;
+}
+
+int rota__thread_start_sized(pthread_t *thread, void *(*run)(void *), void *arg,
+                             size_t stack_size)
+{
+    pthread_attr_t attributes;
+    int err;
+
+    if (stack_size == 0)
+        return rota__thread_start(thread, run, arg);
+    err = -pthread_attr_init(&attributes);
+    if (err < 0)
+        return err;
+    err = -pthread_attr_setstacksize(&attributes, stack_size_of(stack_size));
+    if (err == 0)
+        err = start(thread, &attributes, run, arg);
+    pthread_attr_destroy(&attributes);
+    return err;
+}
+
+void rota__thread_yield(void)
+{
+    sched_yield();
 }
 
 int rota__processors(void)

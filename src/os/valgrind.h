@@ -37,6 +37,11 @@ static inline void rota__valgrind_trust(const void *value, size_t size)
     (void)VALGRIND_MAKE_MEM_DEFINED(value, size);
 }
 
+static inline bool rota__valgrind_runs_us(void)
+{
+    return RUNNING_ON_VALGRIND != 0;
+}
+
 #else
 
 static inline unsigned rota__valgrind_stack_begin(void *low, void *high)
@@ -63,6 +68,11 @@ static inline void rota__valgrind_trust(const void *value, size_t size)
 {
     (void)value;
     (void)size;
+}
+
+static inline bool rota__valgrind_runs_us(void)
+{
+    return false;
 }
 
 #endif

@@ -7,6 +7,7 @@
  * whose loop closes, is freed by the end of its job.
  */
 #include "stream/file.h"
+#include "loop/job.h"
 
 /* On the stack of the task that waits. */
 struct reading {
@@ -22,7 +23,6 @@ struct rota__file_reader {
     int file;
     int64_t offset;
     size_t size;
-    intptr_t result;
     bool busy; /* the job is under way */
     bool left; /* nobody wants it any more */
     char data[];
@@ -63,7 +63,7 @@ static void free_reader(struct rota__file_reader *reader)
     rota__free(reader);
 }
 
-static void wake(struct rota__file_reader *reader, int result)
+static void wake(struct rota__file_reader *reader, intptr_t result)
 {
     struct reading *reading = reader->reading;
 
@@ -73,12 +73,12 @@ static void wake(struct rota__file_reader *reader, int result)
 }
 
 /* On a thread of the pool. */
-static void read_piece(struct rota__job *job)
+static intptr_t read_piece(void *arg)
 {
-    struct rota__file_reader *reader = reader_of(job);
+    struct rota__file_reader *reader = arg;
 
-    reader->result = rota__file_read(reader->file, reader->data, reader->size,
-                                     reader->offset);
+    return rota__file_read(reader->file, reader->data, reader->size,
+                           reader->offset);
 }
 
 static void piece_is_read(struct rota__job *job)
@@ -86,7 +86,13 @@ static void piece_is_read(struct rota__job *job)
     struct rota__file_reader *reader = reader_of(job);
 
     reader->busy = false;
-    wake(reader, job->dropped ? -ROTA_ECLOSED : 0);
+    wake(reader, job->dropped ? -ROTA_ECLOSED : job->result);
+}
+
+static void let_go(struct rota__job *job)
+{
+    struct rota__file_reader *reader = reader_of(job);
+
     if (reader->left || job->dropped)
         free_reader(reader);
 }
@@ -114,11 +120,13 @@ int rota__file_reader_open(struct rota__file_reader **out, rota_loop *loop,
         return -ENOMEM;
     }
     *reader = (struct rota__file_reader){
-        .job.work = read_piece,
-        .job.done = piece_is_read,
+        .job.call.function = read_piece,
+        .job.ended = piece_is_read,
+        .job.release = let_go,
         .loop = loop,
         .file = copy,
     };
+    reader->job.call.arg = reader;
     rota__at_close_add(loop, &reader->at_close, loop_closes);
     *out = reader;
     return 0;
@@ -126,8 +134,9 @@ int rota__file_reader_open(struct rota__file_reader **out, rota_loop *loop,
 
 void rota__file_reader_close(struct rota__file_reader *reader)
 {
-    if (reader->busy && !rota__pool_cancel(&reader->job))
-        reader->left = true;
+    reader->left = true;
+    if (reader->busy)
+        (void)rota__job_cancel(&reader->job);
     else
         free_reader(reader);
 }
@@ -143,15 +152,14 @@ static intptr_t read_on_the_pool(struct rota__file_reader *reader,
                                  struct rota__task *self)
 {
     struct reading reading = {.waiter.cancel = cancel_read, .reader = reader};
-    intptr_t err = rota__pool_submit(reader->loop, ROTA__FILES, &reader->job);
+    intptr_t err = rota__pool_submit(&reader->job, reader->loop, ROTA__FILES);
 
     if (err < 0)
         return err;
     reader->busy = true;
     reader->reading = &reading;
     rota__list_init(&reading.waiter.link);
-    err = rota__park(self, &reading.waiter);
-    return err < 0 ? err : reader->result;
+    return rota__park(self, &reading.waiter);
 }
 
 intptr_t rota__file_reader_read(struct rota__file_reader *reader,

@@ -130,18 +130,11 @@ static int check_fd(int fd)
     return err;
 }
 
-int rota_open_fd(rota_stream **out, int fd)
+int rota__stream_open_fd(rota_stream **out, rota_loop *loop, int fd)
 {
-    rota_loop *loop = rota_get_running_loop();
-    rota_stream *stream;
+    rota_stream *stream = rota__stream_new(loop);
     int err;
 
-    if (!loop)
-        return -ROTA_ENOLOOP;
-    err = check_fd(fd);
-    if (err < 0)
-        return err;
-    stream = rota__stream_new(loop);
     if (!stream)
         return -ENOMEM;
     err = rota__conn_open_fd(&stream->conn, loop, fd, &rota__stream_events);
@@ -149,10 +142,23 @@ int rota_open_fd(rota_stream **out, int fd)
         rota__stream_discard(stream);
         return err;
     }
-    if (!stream->conn.pipe)
-        rota__socket_no_delay(fd);
     *out = stream;
     return 0;
+}
+
+int rota_open_fd(rota_stream **out, int fd)
+{
+    rota_loop *loop = rota_get_running_loop();
+    int err;
+
+    if (!loop)
+        return -ROTA_ENOLOOP;
+    err = check_fd(fd);
+    if (err == 0)
+        err = rota__stream_open_fd(out, loop, fd);
+    if (err == 0 && !(*out)->conn.pipe)
+        rota__socket_no_delay(fd);
+    return err;
 }
 
 /* --- Waiting ------------------------------------------------------------ */

@@ -56,6 +56,8 @@ rota_stream *rota__stream_new(rota_loop *loop);
 extern const struct rota__conn_events rota__stream_events;
 /* Frees one whose conn was never opened. */
 void rota__stream_discard(rota_stream *stream);
+/* A stream over an fd, which is its own from now on; on an error it is not. */
+int rota__stream_open_fd(rota_stream **out, rota_loop *loop, int fd);
 
 /* Why a task may not use the stream; in debug mode a misuse stops. */
 int rota__stream_refuse(const rota_stream *stream,

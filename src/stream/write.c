@@ -5,9 +5,9 @@
  * In the ordinary case the kernel takes everything at once and that is all. A
  * writer that has to wait keeps its bytes where they are, in its caller's
  * memory, and sends from there as the kernel takes them; only a rest below
- * the high-water mark is copied, so that its task can go on. A cancellation
- * before the first byte takes none; after it, the rest is copied whatever its
- * size, because half of a message must never be sent.
+ * the high-water mark (of a pipe: the low one) is copied, so that its task can
+ * go on. A cancellation before the first byte takes none; after it, the rest is
+ * copied whatever its size, because half of a message must never be sent.
  */
 #include "stream/stream.h"
 
@@ -116,9 +116,17 @@ static bool is_borrowed(const rota_stream *stream, const struct rest *rest)
     return false;
 }
 
+/* A pipe is as small as the high-water mark: who fills it waits for it, which
+   costs less than a copy of each pipeful. */
+static size_t most_to_keep(const rota_stream *stream)
+{
+    return stream->conn.pipe ? stream->low : stream->high;
+}
+
 static bool may_keep(const rota_stream *stream, const struct rest *rest)
 {
-    return rota__buffer_size(&stream->conn.out) + rest->size <= stream->high ||
+    return rota__buffer_size(&stream->conn.out) + rest->size <=
+               most_to_keep(stream) ||
            is_borrowed(stream, rest);
 }
 

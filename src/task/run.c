@@ -2,14 +2,18 @@
 /*
  * Running a main task: rota_run and run_until_complete
  */
-#include "task/task.h"
+#include "task/interrupt.h"
+#include <math.h>
+#include <rota/executor.h>
 #include <rota/run.h>
 
 struct runner {
     struct rota__owner owner;
     struct rota__handle stop; /* runs in the turn after the end, as asyncio's */
+    struct rota__interrupt interrupt;
     rota_loop *loop;
     intptr_t result;
+    int cancelling;
     bool done;
 };
 
@@ -18,6 +22,7 @@ static void main_done(struct rota__owner *owner, struct rota__task *task)
     struct runner *runner = rota__container_of(owner, struct runner, owner);
 
     runner->result = task->result;
+    runner->cancelling = task->cancelling;
     runner->done = true;
     task->loop->tasks->zombie = task;
     rota__ready(task->loop, &runner->stop);
@@ -30,7 +35,8 @@ static void stop_loop(struct rota__handle *handle)
 
 static intptr_t run_until_complete(rota_loop *loop,
                                    const rota_task_options *options,
-                                   rota_task_function *function, void *arg)
+                                   rota_task_function *function, void *arg,
+                                   bool interruptible)
 {
     struct runner runner = {
         .owner = {main_done, NULL},
@@ -46,13 +52,17 @@ static intptr_t run_until_complete(rota_loop *loop,
     task->owner = &runner.owner;
     rota__list_init(&runner.stop.link);
     handle = rota__task_handle(task);
+    if (interruptible)
+        rota__interrupt_begin(&runner.interrupt, loop, handle);
     err = rota_loop_run_forever(loop);
     rota__unready(&runner.stop);
-    if (runner.done)
-        return runner.result;
-    if (task->id == handle.id)
-        task->owner = &rota__detached;
-    return err < 0 ? err : -ROTA_ESTOPPED;
+    if (!runner.done) {
+        runner.result = err < 0 ? err : -ROTA_ESTOPPED;
+        if (task->id == handle.id)
+            task->owner = &rota__detached;
+    }
+    return rota__interrupt_end(&runner.interrupt, runner.result,
+                               runner.cancelling);
 }
 
 /* Before anything is made: a run that cannot begin must leave no task. */
@@ -78,7 +88,7 @@ intptr_t rota_loop_run_until_complete(rota_loop *loop,
 
     if (err == 0 && !function)
         err = -EINVAL;
-    return err < 0 ? err : run_until_complete(loop, NULL, function, arg);
+    return err < 0 ? err : run_until_complete(loop, NULL, function, arg, false);
 }
 
 /* They keep their owners: their makers' cleanup may still await them. */
@@ -108,6 +118,22 @@ int rota__tasks_cancel_all(rota_loop *loop)
     return err;
 }
 
+static intptr_t empty_executor(void *arg)
+{
+    (void)arg;
+    return rota_shutdown_default_executor((double)INFINITY);
+}
+
+/* Before a loop is closed: nothing is left to run on it. */
+static int end_all(rota_loop *loop)
+{
+    int err = rota__tasks_cancel_all(loop);
+
+    if (err == 0 && loop->default_jobs > 0)
+        err = (int)run_until_complete(loop, NULL, empty_executor, NULL, false);
+    return err;
+}
+
 intptr_t rota_run_with(const rota_loop_options *options,
                        rota_task_function *function, void *arg)
 {
@@ -121,8 +147,8 @@ intptr_t rota_run_with(const rota_loop_options *options,
         err = rota_new_event_loop(&loop, options);
     if (err != 0)
         return err;
-    result = run_until_complete(loop, NULL, function, arg);
-    err = rota__tasks_cancel_all(loop);
+    result = run_until_complete(loop, NULL, function, arg, true);
+    err = end_all(loop);
     rota_loop_free(loop);
     return rota_is_error(err) && !rota_is_error(result) ? err : result;
 }
@@ -155,7 +181,7 @@ intptr_t rota_runner_run(rota_runner *runner, rota_task_function *function,
         err = -EINVAL;
     if (err < 0)
         return err;
-    return run_until_complete(runner->loop, &options, function, arg);
+    return run_until_complete(runner->loop, &options, function, arg, true);
 }
 
 rota_loop *rota_runner_get_loop(const rota_runner *runner)
@@ -172,7 +198,7 @@ int rota_runner_close(rota_runner *runner)
     if (!runner->loop->closed) {
         err = check_run(runner->loop, "rota_runner_close");
         if (err == 0)
-            err = rota__tasks_cancel_all(runner->loop);
+            err = end_all(runner->loop);
         if (err < 0)
             return err;
     }

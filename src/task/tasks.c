@@ -56,6 +56,13 @@ static struct rota__tasks *tasks_of_idle_loop(uint32_t number)
     return tasks;
 }
 
+/* In a process of a pool: they are loops of its parent. */
+static void forget_all(void)
+{
+    pthread_mutex_init(&known_lock, NULL);
+    rota__known_tasks = NULL;
+}
+
 static bool describe_task(rota_loop *loop, struct rota__handle *handle,
                           char *out, size_t size);
 
@@ -198,6 +205,7 @@ int rota__tasks_make(rota_loop *loop)
     loop->running_actor = running_actor;
     loop->tasks = tasks;
     make_known(tasks);
+    atomic_store(&rota__forget_tasks, forget_all);
     return 0;
 }
 

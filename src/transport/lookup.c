@@ -15,11 +15,12 @@ static struct rota__lookup *lookup_of(struct rota__job *job)
     return rota__container_of(job, struct rota__lookup, job);
 }
 
-static void look_up(struct rota__job *job)
+static intptr_t look_up(void *arg)
 {
-    struct rota__lookup *self = lookup_of(job);
+    struct rota__lookup *self = arg;
 
     self->error = rota__getaddrinfo(&self->query, &self->addresses);
+    return 0;
 }
 
 static void looked_up(struct rota__job *job)
@@ -32,7 +33,11 @@ static void looked_up(struct rota__job *job)
     }
     if (!self->abandoned)
         self->done(self);
-    rota__free(self);
+}
+
+static void free_lookup(struct rota__job *job)
+{
+    rota__free(lookup_of(job));
 }
 
 /* Copies a text to where there is room, which moves on. */
@@ -57,14 +62,16 @@ int rota__lookup_ask(struct rota__lookup **out, rota_loop *loop,
 
     if (!self)
         return -ENOMEM;
-    self->job.work = look_up;
-    self->job.done = looked_up;
+    self->job.call.function = look_up;
+    self->job.call.arg = self;
+    self->job.ended = looked_up;
+    self->job.release = free_lookup;
     self->query = *query;
     self->query.host = keep(&room, query->host);
     self->query.service = keep(&room, query->service);
     self->done = done;
     self->user = user;
-    err = rota__pool_submit(loop, ROTA__NAMES, &self->job);
+    err = rota__pool_submit(&self->job, loop, ROTA__NAMES);
     if (err < 0) {
         rota__free(self);
         return err;
@@ -91,10 +98,8 @@ int rota__lookup_start(struct rota__lookup **out, rota_loop *loop,
 
 void rota__lookup_abandon(struct rota__lookup *self)
 {
-    if (rota__pool_cancel(&self->job))
-        rota__free(self);
-    else
-        self->abandoned = true;
+    self->abandoned = true;
+    (void)rota__job_cancel(&self->job);
 }
 
 /* --- Addresses to names --------------------------------------------------- */
@@ -104,14 +109,15 @@ static struct rota__naming *naming_of(struct rota__job *job)
     return rota__container_of(job, struct rota__naming, job);
 }
 
-static void name(struct rota__job *job)
+static intptr_t name(void *arg)
 {
-    struct rota__naming *self = naming_of(job);
+    struct rota__naming *self = arg;
 
     self->error = rota__getnameinfo(
         &self->address, self->host, self->wants_host ? sizeof self->host : 0,
         self->service, self->wants_service ? sizeof self->service : 0,
         self->flags);
+    return 0;
 }
 
 static void named(struct rota__job *job)
@@ -122,7 +128,11 @@ static void named(struct rota__job *job)
         self->error = -ECANCELED;
     if (!self->abandoned)
         self->done(self);
-    rota__free(self);
+}
+
+static void free_naming(struct rota__job *job)
+{
+    rota__free(naming_of(job));
 }
 
 int rota__naming_start(struct rota__naming **out, rota_loop *loop,
@@ -135,15 +145,17 @@ int rota__naming_start(struct rota__naming **out, rota_loop *loop,
 
     if (!self)
         return -ENOMEM;
-    self->job.work = name;
-    self->job.done = named;
+    self->job.call.function = name;
+    self->job.call.arg = self;
+    self->job.ended = named;
+    self->job.release = free_naming;
     self->address = *address;
     self->wants_host = host;
     self->wants_service = service;
     self->flags = flags;
     self->done = done;
     self->user = user;
-    err = rota__pool_submit(loop, ROTA__NAMES, &self->job);
+    err = rota__pool_submit(&self->job, loop, ROTA__NAMES);
     if (err < 0) {
         rota__free(self);
         return err;
@@ -154,8 +166,6 @@ int rota__naming_start(struct rota__naming **out, rota_loop *loop,
 
 void rota__naming_abandon(struct rota__naming *self)
 {
-    if (rota__pool_cancel(&self->job))
-        rota__free(self);
-    else
-        self->abandoned = true;
+    self->abandoned = true;
+    (void)rota__job_cancel(&self->job);
 }

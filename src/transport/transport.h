@@ -18,6 +18,7 @@
 #define ROTA_TRANSPORT_TRANSPORT_H
 
 #include "base/base.h"
+#include "loop/job.h"
 #include "loop/loop.h"
 #include "os/os.h"
 #include <rota/server.h>

@@ -45,6 +45,13 @@ var works = map[string]work{
 	"timer_fire":   {timerFire, million},
 	"timer_churn":  {timerChurn, 5000000},
 	"rss":          {rss, sleepers},
+	"child-1":      {child1, 1000},
+	"child-big":    {childBig, 1000},
+	"child-1000":   {child1000, batch},
+	"pipe-out":     {pipeOut, piped},
+	"pipe-in":      {pipeIn, piped},
+	"pipe-both":    {pipeBoth, piped},
+	"signal":       {signals, 100000},
 }
 
 func check(err error) {

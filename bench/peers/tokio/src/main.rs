@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The peer Tokio: the services on its current-thread runtime, a task for each
-// connection. See peer.h for what they are; it has no works.
+// connection. See peer.h for what they are; the works are in works.rs.
+
+mod works;
 
 use std::net::Ipv4Addr;
 use std::{env, future::Future, io, process};
@@ -94,7 +96,8 @@ async fn run(args: &[String]) -> io::Result<()> {
             let bytes = number(bytes);
             serve(port, move |stream| send(stream, bytes)).await
         }
-        _ => {
+        (work, n) => {
+            works::run(work, n.first().map(|n| number(n))).await?;
             println!("{service} unsupported");
             process::exit(UNSUPPORTED);
         }
@@ -104,7 +107,7 @@ async fn run(args: &[String]) -> io::Result<()> {
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()?
         .block_on(run(&args))
 }

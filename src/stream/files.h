@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files: calls on the pool that a task awaits
+ *
+ *     new --await--> on the pool --ended--> deliver() --> the task
+ *                        `--- the task is cancelled --> unwanted --> freed
+ *
+ * A call has memory of its own: what it works on is copied into it, and what
+ * it brings is handed over on the loop's thread, while the task still stands
+ * there. So a task that is cancelled goes on at once, and the call ends and
+ * frees itself when it can. An fd belongs to all calls that use it; the last
+ * one closes it.
+ */
+#ifndef ROTA_STREAM_FILES_H
+#define ROTA_STREAM_FILES_H
+
+#include "loop/job.h"
+#include "task/task.h"
+#include <rota/file.h>
+
+/* As much is copied, or read from the cache, before others have their turn. */
+#define ROTA__FILE_PIECE ((size_t)256 << 10)
+
+struct rota__open_fd {
+    atomic_uint users; /* the file, and each of its calls */
+    int fd;            /* or -1 */
+};
+
+/* NULL: no memory. */
+struct rota__open_fd *rota__open_fd_new(int fd);
+/* Any thread; the last one closes it and gets the result. NULL is ignored. */
+int rota__open_fd_unref(struct rota__open_fd *open_fd);
+
+struct rota__file_call {
+    struct rota__job job;
+    /* On a thread of the pool; its result is the call's. */
+    intptr_t (*work)(struct rota__file_call *call);
+    /* On the loop's thread, unless the loop was closed before: it has ended,
+       whether or not somebody waits; and then, to who waits. NULL: nothing. */
+    void (*done)(struct rota__file_call *call);
+    void (*deliver)(struct rota__file_call *call);
+    struct rota__file_wait *wait; /* or NULL */
+    atomic_bool unwanted;         /* nobody will wait any more */
+    bool changes; /* its file: later calls of that wait for it */
+    bool opens;   /* open_fd is what it brings, and not what it works on */
+    rota_file *file;
+    struct rota__open_fd *open_fd;
+    void *block; /* of memory, that it brings */
+};
+
+/* On the stack of the task that waits. */
+struct rota__file_wait {
+    struct rota__waiter waiter;
+    struct rota__at_close at_close;
+    struct rota__file_call *call; /* until it has ended */
+    intptr_t result;
+    struct rota__open_fd *open_fd; /* what it has brought: the task's */
+    void *block;
+};
+
+/* A struct of `size` bytes that begins with a call, all zero, and `room` more
+   behind it; NULL: no memory. It is freed by rota__file_call_await(). */
+void *rota__file_call_new(size_t size, size_t room,
+                          intptr_t (*work)(struct rota__file_call *call));
+void rota__file_call_free(struct rota__file_call *call);
+/* Makes it one of an open file's. */
+void rota__file_call_use(struct rota__file_call *call, rota_file *file);
+/* Copies the caller's data into a call that has not begun, others having their
+   turn in between: 0, or -ECANCELED and the call is gone. */
+int rota__file_call_copy(struct rota__file_call *call, struct rota__task *self,
+                         char *to, const char *data, size_t size);
+/* Its result, or -ECANCELED, -EAGAIN, -ENOMEM: then it has brought nothing. */
+intptr_t rota__file_call_await(struct rota__file_call *call,
+                               struct rota__task *self,
+                               struct rota__file_wait *wait);
+/* For one that nobody waits for; on an error it is still the caller's. */
+int rota__file_call_begin(struct rota__file_call *call, rota_loop *loop);
+
+struct rota_file {
+    rota_loop *loop; /* NULL once it is closed */
+    struct rota__at_close at_close;
+    struct rota__open_fd *open_fd; /* NULL once it is being closed */
+    rota_lock turn;                /* of calls that move the position */
+    int64_t position;
+    struct rota__buffer ahead;  /* read in order, and taken by nobody yet */
+    struct rota__link settling; /* tasks that wait for such calls: */
+    unsigned unsettled; /* calls that change it and that nobody waits for */
+    unsigned users;     /* tasks inside, and calls that nobody waits for */
+    struct rota__link closers;
+    unsigned closing_tasks; /* that wait for its end */
+    int lost; /* the error of a call that nobody waited for, or of the close */
+    bool in_order; /* it has no positions */
+    bool append;
+    bool direct;
+    bool closing;
+    bool closed;
+    bool freed;
+};
+
+/*
+ * A task comes in, and leaves; between them the file stays open. One that
+ * moves the position has its turn.
+ */
+enum rota__file_use { ROTA__FILE_AT, ROTA__FILE_MOVES };
+int rota__file_enter(rota_file *file, struct rota__task **self,
+                     enum rota__file_use use, const char *function);
+void rota__file_leave(rota_file *file, enum rota__file_use use);
+/* A call goes on alone, and has ended. */
+void rota__file_left_alone(struct rota__file_call *call);
+void rota__file_settled(struct rota__file_call *call);
+
+/* Reads into buf[size] at an offset, which need not be the file's position. */
+intptr_t rota__file_read_at(rota_file *file, struct rota__task *self, char *buf,
+                            size_t size, int64_t offset);
+/* The same for what has no positions: bytes, which come into file->ahead. */
+intptr_t rota__file_read_ahead(rota_file *file, struct rota__task *self,
+                               size_t size);
+
+#endif

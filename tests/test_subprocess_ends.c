@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Subprocesses: conversations that do not come to their end
+ */
+#define _GNU_SOURCE
+#include "children.h"
+
+/* --- Not to the end ------------------------------------------------------- */
+
+static intptr_t run_out_of_time(void *arg)
+{
+    const rota_communicate_options short_ = {.timeout = 0.05};
+    rota_process *process =
+        shell_with(&piped_out, "trap '' TERM; echo here; exec sleep 3600");
+    rota_process_output output;
+    int returncode;
+
+    (void)arg;
+    expect_line(rota_process_stdout(process), "here\n");
+    assert_int_equal(rota_process_terminate(process), 0); /* is ignored */
+    communicate(process, &short_, &output, -ETIMEDOUT);
+    assert_true(rota_process_returncode(process, &returncode));
+    assert_int_equal(returncode, -SIGKILL);
+    expect_said(&output, "", NULL, 0);
+    assert_int_equal(rota_task_cancelling(rota_current_task()), 0);
+    rota_process_free(process);
+    return 0;
+}
+
+static void after_the_timeout_the_child_is_killed_and_reaped(void)
+{
+    run(run_out_of_time);
+}
+
+static intptr_t have_time(void *arg)
+{
+    const rota_communicate_options long_ = {.timeout = 3600};
+    const rota_communicate_options endless = {.timeout = INFINITY};
+    rota_process *process = shell_with(&piped_out, "echo quick");
+    rota_process_output output;
+
+    (void)arg;
+    communicate(process, &long_, &output, 0);
+    expect_said(&output, "quick\n", NULL, 0);
+    communicate(process, &endless, &output, 0);
+    expect_said(&output, "", NULL, 0);
+    rota_process_free(process);
+    return 0;
+}
+
+static void a_timeout_that_does_not_come_changes_nothing(void)
+{
+    run(have_time);
+}
+
+static intptr_t hear_too_much(void *arg)
+{
+    const rota_communicate_options options = {.limit = 1001};
+    rota_process *process = shell_with(&all_piped, "exec yes");
+    rota_process_output output;
+    int returncode;
+
+    (void)arg;
+    communicate(process, &options, &output, -ROTA_ELIMIT);
+    assert_int_equal(output.out_size, 1001);
+    assert_memory_equal(output.out, "y\ny\ny\n", 6);
+    assert_string_equal(output.err, "");
+    rota_process_output_fini(&output);
+    assert_true(rota_process_returncode(process, &returncode));
+    assert_true(returncode < 0);
+    rota_process_free(process);
+    process = shell_with(&all_piped, "exec head -c 1001 /dev/zero");
+    communicate(process, &options, &output, 0);
+    assert_int_equal(output.out_size, 1001);
+    rota_process_output_fini(&output);
+    rota_process_free(process);
+    return 0;
+}
+
+static void beyond_the_limit_the_child_is_killed_and_not_before(void)
+{
+    run(hear_too_much);
+}
+
+static intptr_t cancel_a_call(void *arg)
+{
+    struct call call = {.options = input("hello\n")};
+    rota_task task;
+
+    (void)arg;
+    call.process = shell_with(&piped, "read a; echo $a; read a; exit 6");
+    task = start(make_call, &call);
+    pass_turns(2);
+    assert_int_equal(rota_task_cancel(task), 1);
+    assert_int_equal(rota_await(task), -ECANCELED);
+    assert_non_null(call.output.out);
+    rota_process_output_fini(&call.output);
+    /* It goes on, and can be talked to again. */
+    assert_int_equal(rota_process_send_signal(call.process, 0), 0);
+    call.options = (rota_communicate_options){0};
+    assert_int_equal(make_call(&call), 0);
+    assert_int_equal(call.output.returncode, 6);
+    rota_process_output_fini(&call.output);
+    rota_process_free(call.process);
+    return 0;
+}
+
+static void a_cancelled_call_leaves_the_child_alive(void)
+{
+    run(cancel_a_call);
+    run_shuffled(cancel_a_call);
+}
+
+static intptr_t free_under_a_call(void *arg)
+{
+    char *data = make_pattern(BIG);
+    struct call call = {.options = {.input = data, .input_size = BIG}};
+    rota_task task;
+
+    (void)arg;
+    call.process = shell_with(&all_piped, FOR_EVER);
+    task = start(make_call, &call);
+    pass_turns(2);
+    rota_process_free(call.process);
+    assert_int_equal(rota_await(task), -ROTA_ECLOSING);
+    assert_string_equal(call.output.out, "");
+    rota_process_output_fini(&call.output);
+    free(data);
+    return 0;
+}
+
+static void a_process_may_be_freed_under_a_call(void)
+{
+    run(free_under_a_call);
+    run_shuffled(free_under_a_call);
+}
+
+static struct call left;
+
+static intptr_t leave_a_call(void *arg)
+{
+    (void)arg;
+    left.process = shell_with(&all_piped, "echo here; " FOR_EVER);
+    left.options.timeout = 3600;
+    assert_int_equal(rota_detach(start(make_call, &left)), 0);
+    pass_turns(5);
+    rota_loop_stop(rota_get_running_loop());
+    return rota_sleep(1000);
+}
+
+static void a_loop_may_close_under_a_call(void)
+{
+    rota_loop *loop;
+
+    assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    assert_int_equal(rota_loop_run_until_complete(loop, leave_a_call, NULL),
+                     -ROTA_ESTOPPED);
+    rota_loop_free(loop);
+    rota_process_free(left.process);
+}
+
+HARNESS_MAIN(TEST(after_the_timeout_the_child_is_killed_and_reaped),
+             TEST(a_timeout_that_does_not_come_changes_nothing),
+             TEST(beyond_the_limit_the_child_is_killed_and_not_before),
+             TEST(a_cancelled_call_leaves_the_child_alive),
+             TEST(a_process_may_be_freed_under_a_call),
+             TEST(a_loop_may_close_under_a_call))
