@@ -23,6 +23,7 @@ WORKS = {  # operations in the short run and in the long run
     "yield2": (100_000, 300_000),
     "spawn1": (10_000, 30_000),
     "timer_arm": (10_000, 30_000),
+    "executor-own": (10_000, 30_000),
     "echo": (1_000, 3_000),
 }
 

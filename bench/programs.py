@@ -2,9 +2,10 @@
 """
 The programs of the benchmark, and how one is run
 
-A program runs pinned to one CPU, the same for all. What it answers is a float,
-or one of the three words that stand in the table for a figure that is not
-there: a program that was not built, a work that it does not have, a failure.
+A program runs pinned to one CPU, the same for all, unless a row says
+otherwise. What it answers is a float, or one of the three words that stand in
+the table for a figure that is not there: a program that was not built, a work
+that it does not have, a failure.
 """
 
 import os
@@ -53,11 +54,11 @@ class Program:
         return MISSING if missing else None
 
 
-def pin(cpu):
-    """To be called in a child: one CPU, and as many fds as it may have."""
+def pin(*cpus):
+    """To be called in a child: its CPUs, and as many fds as it may have."""
 
     def in_child():
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(0, cpus)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -95,11 +96,10 @@ def all_programs(build):
     def built(name):
         return os.path.join(build, "bench", name)
 
-    def peer(name, works=True, services=True):
+    def peer(name, services=True):
         path = built(f"peer_{name}")
-        micro = [path] if works else None
         server = [path] if services else None
-        return Program(name, micro, server, files(path))
+        return Program(name, [path], server, files(path))
 
     def python(name, *options):
         script = os.path.join(HERE, "peers", "asyncio_peer.py")
@@ -120,7 +120,7 @@ def all_programs(build):
         peer("libev"),
         peer("libevent"),
         peer("boost", services=False),
-        peer("tokio", works=False),
+        peer("tokio"),
         peer("go"),
         python("asyncio"),
         python("uvloop", "--uvloop"),
@@ -132,16 +132,17 @@ def complain(command, text):
     return FAILED
 
 
-def run_work(program, work, n=None):
+def run_work(program, work, cpus=(SERVER_CPU,), environment=None):
     """One run of one work: a figure, or a word."""
     word = program.runs()
     if word:
         return word
-    command = [*program.micro, work] + ([str(n)] if n else [])
+    command = [*program.micro, work]
     try:
         run = subprocess.run(
             command,
-            preexec_fn=pin(SERVER_CPU),
+            preexec_fn=pin(*cpus),
+            env=environment,
             capture_output=True,
             text=True,
             timeout=RUN_SECONDS,

@@ -19,28 +19,10 @@ import sys
 
 import instructions
 import network
-from programs import FAILED, all_programs, run_work
-from table import Row, Target, print_head, print_missing, print_row
+from programs import FAILED, all_programs
+from table import print_head, print_missing, print_row
+from works import WORKS
 
-WORKS = {  # work: (unit, what rota must reach)
-    "switch": ("ns", 3.5),
-    "yield2": ("ns", 10),
-    "yield1000": ("ns", 14),
-    "spawn1": ("ns", 45),
-    "spawn1000": ("ns", 70),
-    "gather1000": ("ns", 90),
-    "queue": ("ns", 40),
-    "lock": ("ns", 5),
-    "timeout": ("ns", 50),
-    "print": ("ms", 1000),
-    "call_soon": ("ns", 6),
-    "timer_arm": ("ns", 22),
-    "timer_cancel": ("ns", 25),
-    "timer_fire": ("ns", 200),
-    "timer_churn": ("ns", 20),
-    "rss": ("bytes", 4400),
-    "million": ("bytes", 4400),
-}
 ALL = [*WORKS, *network.ROWS]
 ROW_NAMES = " ".join([*ALL, "instructions"])
 
@@ -62,9 +44,10 @@ class Bench:
         return rows
 
     def work(self, name):
-        unit, bound = WORKS[name]
-        row = Row(f"{name}, {unit}", Target(at_most=bound))
-        return self.interleave([row], lambda p: [run_work(p, name)])
+        work = WORKS[name]
+        return self.interleave(
+            work.rows(name), lambda p: work.measure(self, name, p)
+        )
 
     def measure(self, name):
         if name in WORKS:
@@ -97,7 +80,7 @@ def build_type(build):
 
 def print_measured(bench, name):
     """Measures and prints a row; returns how many programs have failed."""
-    why_not = name in network.ROWS and network.why_not(name)
+    why_not = WORKS[name].why_not() if name in WORKS else network.why_not(name)
     if why_not:
         print(f"{name}: not measured: {why_not}")
         return 0

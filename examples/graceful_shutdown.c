@@ -2,43 +2,38 @@
 /*
  * SIGTERM cancels all tasks, which clean up, and waits for them
  *
- * Ctrl-C does the same. The handler of a signal may do next to nothing, so it
- * writes to a pipe, which the loop reads. The main task is cancelled; when it
- * is done, rota_run() cancels all tasks that are left and waits for them.
+ * Ctrl-C does the same. A signal's handler is a callback of the loop, so it may
+ * cancel the main task; when that is done, rota_run() cancels all tasks that
+ * are left and waits for them.
  */
 #include <rota.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static int ends[2];
+struct shutdown {
+    rota_task main_task;
+    int signal;
+};
 
-static void on_signal(int number)
+static void shut_down(void *arg)
 {
-    (void)!write(ends[1], &number, sizeof number);
+    const struct shutdown *shutdown = arg;
+
+    printf("%s: shutting down\n", rota_signal_name(shutdown->signal));
+    rota_task_cancel(shutdown->main_task);
 }
 
-static void on_readable(void *main_task)
+static int watch_signals(rota_loop *loop)
 {
-    int number;
+    static struct shutdown all[] = {{.signal = SIGTERM}, {.signal = SIGINT}};
+    int err = 0;
 
-    if (read(ends[0], &number, sizeof number) != sizeof number)
-        return;
-    puts(number == SIGTERM ? "SIGTERM: shutting down" : "shutting down");
-    rota_task_cancel(*(rota_task *)main_task);
-}
-
-static int watch_signals(rota_loop *loop, rota_task *main_task)
-{
-    const struct sigaction action = {
-        .sa_handler = on_signal,
-        .sa_flags = SA_RESTART,
-    };
-
-    if (pipe(ends) < 0 || sigaction(SIGTERM, &action, NULL) < 0 ||
-        sigaction(SIGINT, &action, NULL) < 0)
-        return -EIO;
-    return rota_add_reader(loop, ends[0], on_readable, main_task);
+    for (int i = 0; err == 0 && i < 2; i++) {
+        all[i].main_task = rota_current_task();
+        err = rota_add_signal_handler(loop, all[i].signal, shut_down, &all[i]);
+    }
+    return err;
 }
 
 static intptr_t work(void *arg)
@@ -56,13 +51,10 @@ static intptr_t work(void *arg)
 
 static intptr_t amain(void *arg)
 {
-    static rota_task self; /* the reader looks at it */
     rota_task workers[2];
-    int err;
+    int err = watch_signals(rota_get_running_loop());
 
     (void)arg;
-    self = rota_current_task();
-    err = watch_signals(rota_get_running_loop(), &self);
     if (err == 0)
         err = rota_create_task(&workers[0], work, "worker 1");
     if (err == 0)

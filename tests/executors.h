@@ -9,6 +9,7 @@
 #include "scenario.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
 /* A call that is held, and gives its argument back. */
 static inline intptr_t held(void *arg)
@@ -45,6 +46,15 @@ static inline intptr_t this_thread(void *arg)
 
     (void)arg;
     return (intptr_t)&mine;
+}
+
+/* For limits on calls: virtual time stands still while one is under way. */
+static inline void need_real_time(void)
+{
+    const char *clock = getenv("ROTA_CLOCK");
+
+    if (harness_under(HARNESS_SIM) || (clock && strcmp(clock, "virtual") == 0))
+        harness_skip("there is no real time here");
 }
 
 /* A call as the argument of a task. */

@@ -13,6 +13,7 @@
 #define TESTS_FOLDERS_H
 
 #include "executors.h"
+#include "held_files.h"
 #include "stream/files.h"
 
 #include <dirent.h>
@@ -164,46 +165,6 @@ static inline rota_file *opened(const char *path, int flags)
     assert_int_equal(rota_file_open(&file, path, flags, 0644), 0);
     assert_non_null(file);
     return file;
-}
-
-/* --- The pool that files have -------------------------------------------- */
-
-#define FILE_THREADS 8
-
-struct held_job {
-    struct rota__job job;
-};
-
-static inline intptr_t hold(void *arg)
-{
-    (void)arg;
-    wait_at_gate();
-    return 0;
-}
-
-static inline void hold_ended(struct rota__job *job)
-{
-    (void)job;
-}
-
-static struct held_job held_jobs[FILE_THREADS];
-
-/* Whatever is asked of the pool now waits until open_gate(). */
-static inline void hold_files(void)
-{
-    close_gate();
-    for (int i = 0; i < FILE_THREADS; i++) {
-        held_jobs[i] = (struct held_job){
-            .job.call.function = hold,
-            .job.ended = hold_ended,
-            .job.release = hold_ended,
-        };
-        assert_int_equal(rota__pool_submit(&held_jobs[i].job,
-                                           rota_get_running_loop(),
-                                           ROTA__FILES),
-                         0);
-    }
-    see_waiting(FILE_THREADS);
 }
 
 /* Blocks the loop until a write was made, of whose end it has not heard. */

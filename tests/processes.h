@@ -113,6 +113,24 @@ static inline intptr_t call(rota_executor *pool, rota_work_function *function,
     return result_of(submit(pool, function, arg, size));
 }
 
+/*
+ * Has all processes made one by one, while no other thread moves: a
+ * sanitizer's malloc, unlike the system's, does not survive a fork in the
+ * midst of it. For calls that allocate.
+ */
+static inline void warm_up(rota_executor *pool, int workers)
+{
+    rota_concurrent_future *futures[PLACES];
+
+    for (int i = 0; i < workers; i++) {
+        futures[i] = submit(pool, held, NULL, 0);
+        see_held(1);
+    }
+    let_go(workers);
+    for (int i = 0; i < workers; i++)
+        assert_int_equal(result_of(futures[i]), 0);
+}
+
 static inline intptr_t who_am_i(void *arg)
 {
     (void)arg;
@@ -127,6 +145,14 @@ static inline pid_t process_of(rota_executor *pool)
     assert_true(pid > 0);
     assert_int_not_equal(pid, getpid());
     return pid;
+}
+
+/* Until it has ended, and was not reaped. */
+static inline void see_dead(pid_t pid)
+{
+    siginfo_t info;
+
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 }
 
 static inline intptr_t give_back(void *arg)

@@ -21,6 +21,8 @@
 #ifndef _GNU_SOURCE
 #error "define _GNU_SOURCE first"
 #endif
+#include "loop/loop.h"
+
 #include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -45,6 +47,19 @@ static inline void resolver_let_go(void)
     resolver_held = false;
     pthread_cond_broadcast(&resolver_news);
     pthread_mutex_unlock(&resolver_lock);
+}
+
+static inline void resolver_open(void *arg)
+{
+    (void)arg;
+    resolver_let_go();
+}
+
+/* Lets go as the loop waits: for its threads, when it closes next. */
+static inline void resolver_let_go_at_close(rota_loop *loop)
+{
+    loop->wait_hooks.before = resolver_open;
+    loop->wait_hooks.after = resolver_open;
 }
 
 /* Blocks until so many look-ups of slow.test are under way. */

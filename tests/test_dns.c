@@ -308,17 +308,8 @@ static void an_answer_that_meets_a_cancellation_is_freed(void)
     run_shuffled(cancel_when_answered);
 }
 
-/* As the loop waits: here for the threads of its pool, when it closes. */
-static void let_go(void *arg)
-{
-    (void)arg;
-    resolver_let_go();
-}
-
 static intptr_t leave_them(void *arg)
 {
-    rota_loop *loop = rota_get_running_loop();
-
     (void)arg;
     for (int i = 0; i < 10; i++) {
         start(park_in_getaddrinfo, NULL);
@@ -326,8 +317,7 @@ static intptr_t leave_them(void *arg)
     }
     pass_turns(3);
     resolver_expect_waiting(8);
-    loop->wait_hooks.before = let_go;
-    loop->wait_hooks.after = let_go;
+    resolver_let_go_at_close(rota_get_running_loop());
     return 0;
 }
 

@@ -41,6 +41,7 @@ LINK = re.compile(r'\]\((?!https?:|#)([^)#\s]+)[^)]*\)')
 AROUND = """\
 #include <math.h>
 #include <rota.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -181,7 +181,7 @@ def a_signal_shuts_down_gracefully():
             program.send_signal(number)
             text, complaints = program.communicate(timeout=PATIENCE)
         equal((program.returncode, complaints), (0, ''))
-        equal(text.splitlines()[0].endswith('shutting down'), True)
+        equal(text.splitlines()[0], f'{number.name}: shutting down')
         equal(text.splitlines()[1:], [
             'worker 1: cleaning up', 'worker 2: cleaning up',
             'worker 1: done', 'worker 2: done', 'all tasks have ended'])

@@ -230,6 +230,7 @@ static intptr_t begin_unfinished(void *arg)
     rota_task task;
 
     self->io.file = opened("f", O_RDWR | O_CREAT);
+    self->io.file->direct = true; /* so that the pool makes the reads */
     if (!self->begun)
         hold_files();
     task = start(self->function, &self->io);

@@ -30,10 +30,13 @@ static void the_first_cancels_the_main_task(void)
 static intptr_t send_and_sleep(void *arg)
 {
     struct sender *sender = arg;
+    int err;
 
     sender->loop = rota_get_running_loop();
     start_sender(sender);
-    return rota_sleep(3600);
+    err = rota_sleep(3600);
+    join_sender(sender);
+    return err;
 }
 
 static void a_wait_is_ended(void)
@@ -46,7 +49,6 @@ static void a_wait_is_ended(void)
         struct sender sender = {.number = SIGINT, .times = 1, .send = ways[i]};
 
         assert_int_equal(rota_run_with(&real, send_and_sleep, &sender), -EINTR);
-        join_sender(&sender);
     }
 }
 

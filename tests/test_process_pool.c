@@ -219,6 +219,8 @@ static void a_map_gives_whole_chunks(void)
 {
     rota_executor *pool = new_workers(3);
 
+    put_up_board();
+    warm_up(pool, 3);
     assert_int_equal(rota_run(map_numbers, pool), 0);
     end_pool(pool);
 }
@@ -272,6 +274,20 @@ static void a_process_is_replaced_after_so_many_calls(void)
         assert_int_equal(process_of(pool), pid);
         assert_int_equal(process_of(pool), pid);
         assert_no_process(); /* it went with its last answer */
+    }
+    end_pool(pool);
+}
+
+static void several_processes_are_kept(void)
+{
+    rota_executor *pool = new_workers(2);
+
+    put_up_board();
+    warm_up(pool, 2);
+    for (int i = 0; i < 20; i++) {
+        pid_t pid = process_of(pool);
+
+        assert_true(pid == board->pids[0] || pid == board->pids[1]);
     }
     end_pool(pool);
 }
@@ -458,6 +474,22 @@ static void a_shutdown_lets_what_was_taken_end(void)
     end_pool(pool);
 }
 
+static void an_end_waits_for_calls_that_need_new_processes(void)
+{
+    enum { COUNT = 10 };
+    rota_executor *pool = new_processes(&(rota_process_pool_options){
+        .max_workers = 2,
+        .max_tasks_per_child = 1,
+    });
+    rota_concurrent_future *futures[COUNT];
+
+    for (int i = 0; i < COUNT; i++)
+        futures[i] = submit(pool, square, (void *)(intptr_t)i, 0);
+    end_pool(pool);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(result_of(futures[i]), i * i);
+}
+
 static void a_shutdown_can_cancel_what_waits(void)
 {
     rota_executor *pool = new_workers(1);
@@ -516,6 +548,7 @@ HARNESS_MAIN(TEST(a_call_runs_in_another_process),
              TEST(a_chunk_is_one_call_to_a_process),
              TEST(a_process_is_kept_for_the_next_call),
              TEST(a_process_is_replaced_after_so_many_calls),
+             TEST(several_processes_are_kept),
              TEST(as_many_processes_work_at_once),
              TEST(a_thousand_calls_find_their_results),
              TEST(an_initializer_runs_once_in_each_process),
@@ -526,5 +559,6 @@ HARNESS_MAIN(TEST(a_call_runs_in_another_process),
              TEST(a_bounded_queue_refuses_more),
              TEST(a_call_that_has_not_begun_can_be_cancelled),
              TEST(a_shutdown_lets_what_was_taken_end),
+             TEST(an_end_waits_for_calls_that_need_new_processes),
              TEST(a_shutdown_can_cancel_what_waits),
              TEST(a_loop_may_close_while_a_call_runs))

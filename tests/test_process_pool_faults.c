@@ -175,7 +175,7 @@ static intptr_t map_with_a_crash(void *pool)
 
 static void a_crash_concerns_one_chunk(void)
 {
-    rota_executor *pool = new_workers(2);
+    rota_executor *pool = new_workers(1);
 
     assert_int_equal(rota_run(map_with_a_crash, pool), 0);
     end_pool(pool);
@@ -202,14 +202,6 @@ static void a_process_that_cannot_answer_is_ended(void)
 }
 
 /* --- Processes that die while they have nothing to do -------------------- */
-
-/* Until it has ended, and was not reaped. */
-static void see_dead(pid_t pid)
-{
-    siginfo_t info;
-
-    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-}
 
 static void an_idle_process_that_dies_is_replaced_unseen(void)
 {
@@ -254,13 +246,15 @@ static void a_request_that_was_not_read_goes_to_another_process(void)
         size_t size = i % 2 ? 1 << 20 : 1;
         pid_t pid = process_of(pool);
         rota_concurrent_future *future;
+        intptr_t next;
 
         kill(pid, SIGSTOP);
         see_stopped(pid);
         future = submit(pool, who_am_i, block, size);
         see_unread();
         kill(pid, SIGKILL);
-        assert_int_not_equal(result_of(future), pid);
+        next = result_of(future);
+        assert_true(next > 0 && next != pid);
     }
     free(block);
     end_pool(pool);
@@ -507,6 +501,7 @@ HARNESS_MAIN(TEST(a_call_is_told_which_signal_killed_its_process),
              TEST(an_initializer_that_fails_breaks_one_call),
              TEST(an_initializer_that_crashes_is_named),
              TEST(a_fork_that_fails_is_an_error_of_one_call),
-             TEST(without_fds_a_call_fails_and_the_pool_goes_on),
+             TEST_SKIP_UNDER(without_fds_a_call_fails_and_the_pool_goes_on,
+                             HARNESS_VALGRIND, "it has fds for itself"),
              TEST(a_process_without_memory_stays_in_step),
              TEST(each_allocation_may_fail))

@@ -209,14 +209,14 @@ static void several_threads_may_wait_for_the_end(void)
     end_pool(pool);
 }
 
-/* gcc 12's ASan does not make its allocator safe for a child, as malloc is. */
-#define AMONG(test)                                                            \
-    TEST_WITH(test, .seconds = 60, .skip_under = HARNESS_ASAN,                 \
-              .skip_reason = "its malloc does not survive a fork of threads")
+#define TEST_AMONG(test)                                                       \
+    TEST_WITH(test, .seconds = 60, .skip_under = HARNESS_ASAN | HARNESS_TSAN,  \
+              .skip_reason =                                                   \
+                  "its malloc is not made for a fork among threads")
 
 HARNESS_MAIN(TEST_TIMEOUT(loops_and_threads_share_a_pool, 60),
              TEST_TIMEOUT(crashes_concern_no_other_thread, 60),
-             AMONG(processes_are_made_while_threads_allocate),
-             AMONG(processes_are_made_while_threads_print),
-             AMONG(processes_are_made_while_threads_run_loops),
+             TEST_AMONG(processes_are_made_while_threads_allocate),
+             TEST_AMONG(processes_are_made_while_threads_print),
+             TEST_AMONG(processes_are_made_while_threads_run_loops),
              TEST(several_threads_may_wait_for_the_end))

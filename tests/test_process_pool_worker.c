@@ -2,7 +2,9 @@
 /*
  * Pools of processes: what a process has of its parent, and what it has not
  */
+#include "os/os.h"
 #include "processes.h"
+#include "task/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,20 +157,35 @@ static void ignore_it(int number)
     (void)number;
 }
 
-static intptr_t look_at_signals(void *arg)
+static bool is_ignored(int number)
 {
     struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 &&
+           action.sa_handler == SIG_IGN;
+}
+
+static bool ignored[NSIG]; /* by the program */
+
+static bool is_as_after_exec(int number)
+{
+    struct sigaction action;
+
+    if (number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+        number == SIGILL || sigaction(number, NULL, &action) < 0)
+        return true;
+    return action.sa_handler ==
+           (ignored[number] || number == SIGINT ? SIG_IGN : SIG_DFL);
+}
+
+static intptr_t look_at_signals(void *arg)
+{
     sigset_t mask;
 
     (void)arg;
-    for (int number = 1; number < NSIG; number++) {
-        if (number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
-            number == SIGILL || sigaction(number, NULL, &action) < 0)
-            continue;
-        if (action.sa_handler !=
-            (number == SIGINT || number == SIGHUP ? SIG_IGN : SIG_DFL))
+    for (int number = 1; number < 32; number++) /* valgrind has one of 64 */
+        if (!is_as_after_exec(number))
             return number;
-    }
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     for (int number = 1; number < 32; number++)
         if (sigismember(&mask, number))
@@ -184,6 +201,9 @@ static void signals_are_as_after_exec(void)
     signal(SIGUSR1, ignore_it);
     signal(SIGURG, ignore_it);
     signal(SIGHUP, SIG_IGN);
+    for (int number = 1; number < NSIG; number++)
+        ignored[number] = is_ignored(number);
+    assert_true(ignored[SIGHUP]);
     assert_int_equal(call(pool, look_at_signals, NULL, 0), 0);
     end_pool(pool);
 }
@@ -199,6 +219,28 @@ static void an_interrupt_is_the_parents_affair(void)
     kill(board->pids[0], SIGINT);
     let_go(1);
     assert_int_equal(result_of(future), 1);
+    end_pool(pool);
+}
+
+static intptr_t begin_halts(void *arg)
+{
+    struct sigaction before, after;
+
+    (void)arg;
+    sigaction(SIGURG, NULL, &before);
+    rota__halt_begin();
+    sigaction(SIGURG, NULL, &after);
+    rota__halt_end();
+    return before.sa_handler == SIG_DFL && after.sa_handler != SIG_DFL;
+}
+
+static void halts_of_the_program_are_forgotten(void)
+{
+    rota_executor *pool = new_workers(1);
+
+    rota__halt_begin();
+    assert_int_equal(call(pool, begin_halts, NULL, 0), 1);
+    rota__halt_end();
     end_pool(pool);
 }
 
@@ -241,6 +283,26 @@ static void a_call_may_run_a_loop(void)
 
     for (intptr_t i = 0; i < 6; i++)
         assert_int_equal(call(pool, run_loop, (void *)i, 0), 45 + i);
+    end_pool(pool);
+}
+
+static intptr_t knows_loops(void *arg)
+{
+    (void)arg;
+    return rota__known_tasks != NULL;
+}
+
+static intptr_t call_knows_loops(void *pool)
+{
+    assert_int_equal(knows_loops(NULL), 1);
+    return rota_run_in_executor(pool, knows_loops, NULL, 0);
+}
+
+static void loops_of_the_program_are_forgotten(void)
+{
+    rota_executor *pool = new_workers(1);
+
+    assert_int_equal(rota_run(call_knows_loops, pool), 0);
     end_pool(pool);
 }
 
@@ -383,12 +445,20 @@ static intptr_t leave_a_child(void *arg)
 static void a_child_of_a_process_hides_no_end(void)
 {
     rota_executor *pool = new_workers(1);
+    pid_t pid;
     int status;
 
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     put_up_board();
     assert_int_equal(call(pool, leave_a_child, (void *)1, 0),
                      -(ROTA_EBROKENPOOL + SIGKILL));
+    kill(board->pids[0], SIGKILL);
+    assert_int_equal(waitpid(board->pids[0], &status, 0), board->pids[0]);
+    pid = process_of(pool);
+    assert_int_equal(call(pool, leave_a_child, NULL, 0), 0);
+    kill(pid, SIGKILL);
+    see_dead(pid);
+    assert_int_not_equal(process_of(pool), pid);
     kill(board->pids[0], SIGKILL);
     assert_int_equal(waitpid(board->pids[0], &status, 0), board->pids[0]);
     assert_int_equal(call(pool, leave_a_child, NULL, 0), 0);
@@ -423,6 +493,8 @@ HARNESS_MAIN(TEST(no_fd_of_the_program_is_inherited),
              TEST(an_exit_does_nothing_of_the_parents),
              TEST(signals_are_as_after_exec),
              TEST(an_interrupt_is_the_parents_affair),
+             TEST(halts_of_the_program_are_forgotten),
+             TEST(loops_of_the_program_are_forgotten),
              TEST(a_call_may_run_a_loop), TEST(a_call_of_a_task_may_run_a_loop),
              TEST_WITH(a_stack_overflow_inside_is_explained,
                        .says = "stack overflow in task",

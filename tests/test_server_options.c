@@ -414,21 +414,12 @@ static intptr_t start_slowly(void *arg)
                                   &options);
 }
 
-/* The look-up ends while the loop is closing, and no earlier. */
-static void let_go(struct rota__at_close *hook)
-{
-    (void)hook;
-    resolver_let_go();
-}
-
 static intptr_t leave_a_look_up(void *arg)
 {
-    static struct rota__at_close hook;
-
     (void)start(start_slowly, arg);
     pass_turns(2);
     resolver_expect_waiting(1);
-    rota__at_close_add(rota_get_running_loop(), &hook, let_go);
+    resolver_let_go_at_close(rota_get_running_loop());
     return 0;
 }
 

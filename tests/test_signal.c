@@ -151,6 +151,7 @@ static void a_handler_gets_each_of_many_kinds(void)
     int calls = 0;
 
     for (size_t i = 0; i < rota__countof(numbers); i++) {
+        set_disposition(numbers[i], SIG_DFL); /* in the background, ignored */
         add_handler(loop, numbers[i], count_call, &calls);
         raise(numbers[i]);
         two_turns(loop);
@@ -381,11 +382,12 @@ static void debug_mode_stops_a_foreign_thread(void)
 static void restored_is(const struct sigaction *wanted)
 {
     struct sigaction now = disposition(SIGUSR1);
-    /* The kernel's own, which the C library lets through. */
     int flags =
         SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_RESETHAND;
 
     assert_ptr_equal((void *)now.sa_handler, (void *)wanted->sa_handler);
+    if (harness_under(HARNESS_TSAN))
+        return; /* it has handlers of its own in between */
     assert_int_equal(now.sa_flags & flags, wanted->sa_flags & flags);
     assert_int_equal(sigismember(&now.sa_mask, SIGHUP),
                      sigismember(&wanted->sa_mask, SIGHUP));
@@ -427,6 +429,8 @@ static void what_the_signal_did_comes_back(void)
     before.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigaddset(&before.sa_mask, SIGHUP);
     check_restoring(&before);
+    if (harness_under(HARNESS_TSAN))
+        return; /* it holds the signal back */
     by_sigqueue(SIGUSR1);
     assert_noted("7");
 }

@@ -195,14 +195,18 @@ static void the_last_signal_of_a_storm_of_processes_is_told(void)
         if (children[i] == 0)
             send_from_another_process(SIGUSR1);
     }
-    while (storm.told < 100)
-        one_turn(storm.loop);
-    for (int i = 0; i < SENDERS; i++)
-        assert_int_equal(status_of(children[i]), 0);
+    for (int i = 0; i < SENDERS; i++) {
+        int status = -1;
+
+        while (waitpid(children[i], &status, WNOHANG) == 0)
+            one_turn(storm.loop);
+        assert_int_equal(status, 0);
+    }
     do {
         before = storm.told;
         two_turns(storm.loop);
     } while (storm.told > before);
+    assert_true(storm.told > 0);
     raise(SIGUSR1);
     two_turns(storm.loop);
     assert_int_equal(storm.told, before + 1);
@@ -340,7 +344,8 @@ static void a_handler_of_the_watchdogs_signal_leaves_it_its_own(void)
 HARNESS_MAIN(
     TEST(each_loop_is_told_of_its_own_signal),
     TEST(all_loops_are_told_of_a_common_signal),
-    TEST(no_signal_of_a_storm_is_lost),
+    TEST_SKIP_UNDER(no_signal_of_a_storm_is_lost, HARNESS_TSAN,
+                    "it folds signals that it holds back"),
     TEST(the_last_signal_of_a_storm_of_processes_is_told),
     TEST(handlers_come_and_go_in_a_storm), TEST(loops_come_and_go_in_a_storm),
     TEST(children_are_forked_in_a_storm),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spawn: what a child is given, and why there is none
+ * Spawn: programs, options, errors, signals; fds are in test_spawn_fds.c
  */
 #define _GNU_SOURCE
 #include "spawns.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 
 /* --- Programs and where they are ----------------------------------------- */
 
@@ -159,177 +160,7 @@ static void too_many_arguments_are_an_error(void)
 }
 ON_EACH_WAY(too_many_arguments_are_an_error)
 
-/* --- Streams ------------------------------------------------------------- */
-
-/* Each of the three is a copy of paper[wanted]; what is said where. */
-static void try_streams(const int *wanted, const char *command,
-                        const char *const *expected)
-{
-    struct rota__spawn spawn = plain;
-    int first = new_paper();
-    int paper[3] = {first, new_paper(), new_paper()};
-
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(dup2(paper[i], i), i);
-        spawn.fds[i] = wanted[i];
-    }
-    assert_int_equal(run_command(spawn, command), 0);
-    for (int i = 0; i < 3; i++) {
-        assert_string_equal(text_on(paper[i]), expected[i]);
-        close(paper[i]);
-    }
-}
-
-static void keep_outputs(int kept[3])
-{
-    for (int i = 0; i < 3; i++)
-        kept[i] = fcntl(i, F_DUPFD_CLOEXEC, 50);
-}
-
-static void restore_outputs(const int kept[3])
-{
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(dup2(kept[i], i), i);
-        close(kept[i]);
-    }
-}
-
-#define SAY "printf a >&0; printf b >&1; printf c >&2"
-
-/* Every way to make three numbers of three, and of "as it is". */
-static void streams_may_be_exchanged_in_any_way(void)
-{
-    int kept[3];
-
-    keep_outputs(kept);
-    for (int code = 0; code < 64; code++) {
-        const int wanted[3] = {code % 4 - 1, code / 4 % 4 - 1, code / 16 - 1};
-        char expected[3][4] = {"", "", ""};
-        const char *texts[3] = {expected[0], expected[1], expected[2]};
-
-        for (int i = 0; i < 3; i++) {
-            int paper = wanted[i] < 0 ? i : wanted[i];
-            size_t at = strlen(expected[paper]);
-
-            expected[paper][at] = (char)('a' + i);
-        }
-        try_streams(wanted, SAY, texts);
-    }
-    restore_outputs(kept);
-}
-ON_EACH_WAY(streams_may_be_exchanged_in_any_way)
-
-/* Whatever of 0, 1 and 2 is closed here, and whatever numbers ours get. */
-static void closed_streams_do_no_harm(void)
-{
-    int kept[3];
-    int paper = new_paper();
-
-    keep_outputs(kept);
-    for (int closed = 1; closed < 8; closed++) {
-        struct rota__spawn spawn = plain;
-        int ours, theirs;
-        char text[8] = "";
-
-        for (int i = 0; i < 3; i++)
-            if (closed & 1 << i)
-                close(i);
-        assert_int_equal(rota__pipe_open(false, &ours, &theirs), 0);
-        spawn.fds[1] = theirs;
-        spawn.fds[2] = paper;
-        assert_true(ours > 2 && theirs > 2);
-        assert_int_equal(run_command(spawn, "printf out; printf err >&2"), 0);
-        assert_int_equal(read(ours, text, sizeof text), 3);
-        assert_string_equal(text, "out");
-        close(ours);
-        close(theirs);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(dup2(kept[i], i), i);
-    }
-    restore_outputs(kept);
-    assert_string_equal(text_on(paper), "errerrerrerrerrerrerr");
-    close(paper);
-}
-ON_EACH_WAY(closed_streams_do_no_harm)
-
-static void a_stream_that_is_closed_here_is_closed_there(void)
-{
-    int kept = fcntl(0, F_DUPFD_CLOEXEC, 50);
-    const char *text;
-
-    close(0);
-    text = words_of(plain, "test -e /proc/self/fd/0 || printf closed");
-    assert_string_equal(text, "closed");
-    dup2(kept, 0);
-    close(kept);
-}
-ON_EACH_WAY(a_stream_that_is_closed_here_is_closed_there)
-
-static void a_stream_under_its_own_number_is_not_close_on_exec(void)
-{
-    struct rota__spawn spawn = plain;
-    int kept[3];
-    int paper = new_paper();
-
-    keep_outputs(kept);
-    assert_int_equal(dup3(paper, 2, O_CLOEXEC), 2);
-    spawn.fds[2] = 2;
-    assert_int_equal(run_command(spawn, "printf there >&2"), 0);
-    assert_int_equal(fcntl(2, F_GETFD), FD_CLOEXEC);
-    restore_outputs(kept);
-    assert_string_equal(text_on(paper), "there");
-    close(paper);
-}
-ON_EACH_WAY(a_stream_under_its_own_number_is_not_close_on_exec)
-
-static void pipes_have_one_end_that_does_not_block(void)
-{
-    int ours, theirs;
-
-    for (int write = 0; write < 2; write++) {
-        assert_int_equal(rota__pipe_open(write, &ours, &theirs), 0);
-        assert_true(fcntl(ours, F_GETFL) & O_NONBLOCK);
-        assert_false(fcntl(theirs, F_GETFL) & O_NONBLOCK);
-        assert_int_equal(fcntl(ours, F_GETFL) & O_ACCMODE,
-                         write ? O_WRONLY : O_RDONLY);
-        assert_int_equal(fcntl(ours, F_GETFD), FD_CLOEXEC);
-        assert_int_equal(fcntl(theirs, F_GETFD), FD_CLOEXEC);
-        close(ours);
-        close(theirs);
-    }
-}
-
-/* --- What is inherited --------------------------------------------------- */
-
-/* The child's fds; 3 is the shell's or ls's own. */
-#define LIST                                                                   \
-    "for f in /proc/$$/fd/*; do test -e $f && printf '%s ' ${f##*/}; done"
-
-static void only_what_was_asked_for_is_inherited(void)
-{
-    struct rota__spawn spawn = plain;
-    int open_one = open("/dev/null", O_RDONLY);
-    int passed = fcntl(open_one, F_DUPFD, 200);
-    int closing = fcntl(open_one, F_DUPFD_CLOEXEC, 300);
-    const int pass[] = {passed, closing};
-
-    assert_int_equal(fcntl(open_one, F_DUPFD, 150), 150);
-    assert_string_equal(words_of(spawn, LIST), "0 1 2 ");
-    spawn.pass_fds = pass;
-    spawn.pass_fd_count = 2;
-    assert_string_equal(words_of(spawn, LIST), "0 1 2 200 300 ");
-    assert_int_equal(fcntl(closing, F_GETFD), FD_CLOEXEC);
-    spawn.keep_fds = true;
-    assert_non_null(strstr(words_of(spawn, LIST), "150 200 300 "));
-    spawn.pass_fd_count = 0;
-    assert_non_null(strstr(words_of(spawn, LIST), "150 200 "));
-    assert_null(strstr(words_of(spawn, LIST), "300"));
-    close(150);
-    close(open_one);
-    close(passed);
-    close(closing);
-}
-ON_EACH_WAY(only_what_was_asked_for_is_inherited)
+/* --- Options ------------------------------------------------------------- */
 
 static void cwd_umask_and_env_are_the_childs(void)
 {
@@ -343,10 +174,9 @@ static void cwd_umask_and_env_are_the_childs(void)
     spawn.env = env;
     assert_string_equal(words_of(spawn, "pwd -P; umask; echo $A $C $HOME"),
                         "/usr/bin\n0147\nb d e\n");
-    assert_int_equal(umask(before), 022);
     setenv("OURS", "seen", 1);
-    assert_string_equal(words_of(plain, "echo $OURS; umask"),
-                        before == 022 ? "seen\n0022\n" : "seen\n0022\n");
+    assert_string_equal(words_of(plain, "echo $OURS; umask"), "seen\n0022\n");
+    assert_int_equal(umask(before), 022);
 }
 ON_EACH_WAY(cwd_umask_and_env_are_the_childs)
 
@@ -493,30 +323,54 @@ static void signals_of_the_child_are_as_promised(void)
 }
 ON_EACH_WAY(signals_of_the_child_are_as_promised)
 
-static void a_storm_of_signals_runs_no_handler_in_a_child(void)
-{
-    const char *argv[] = {"/bin/sh", "-c", "exit 0", NULL};
-    pid_t ours = getpid();
-    pid_t sender = fork();
-    int ends[2] = {0, 0};
+static pid_t tested;
+static volatile sig_atomic_t *strayed; /* seen by a copy of us, too */
 
-    signal(SIGUSR1, handle);
+static void handle_here(int number)
+{
+    (void)number;
+    if (getpid() != tested)
+        *strayed = 1;
+}
+
+static pid_t begin_storm(void)
+{
+    pid_t sender = fork();
+
     if (sender == 0) {
-        while (kill(ours, SIGUSR1) == 0)
+        signal(SIGUSR1, SIG_IGN);
+        while (kill(0, SIGUSR1) == 0 && getppid() == tested)
             ;
         _exit(0);
     }
-    for (int i = 0; i < 50; i++) {
-        struct rota__spawn spawn = plain;
-        struct rota__process_id id;
+    return sender;
+}
 
-        spawn.argv = argv;
+/* One that is hit before it is another program dies of it. */
+static void a_storm_of_signals_runs_no_handler_in_a_child(void)
+{
+    struct rota__spawn spawn = plain;
+    const char *argv[] = {"/bin/true", NULL};
+    pid_t sender;
+
+    strayed = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(strayed != MAP_FAILED);
+    tested = getpid();
+    signal(SIGUSR1, handle_here);
+    spawn.argv = argv;
+    sender = begin_storm();
+    for (int i = 0; i < 50; i++) {
+        struct rota__process_id id;
+        int end;
+
         assert_int_equal(rota__spawn(&spawn, &id), 0);
-        ends[end_of(&id) != 0]++;
+        end = end_of(&id);
+        assert_true(end == 0 || end == -SIGUSR1);
     }
     kill(sender, SIGKILL);
     assert_int_equal(waitpid(sender, NULL, 0), sender);
-    assert_int_equal(ends[0], 50);
+    assert_false(*strayed);
 }
 ON_EACH_WAY(a_storm_of_signals_runs_no_handler_in_a_child)
 
@@ -590,24 +444,21 @@ static void threads_may_spawn_at_once(void)
 }
 ON_EACH_WAY(threads_may_spawn_at_once)
 
-HARNESS_MAIN(TESTS(a_program_runs_and_its_end_is_told),
-             TESTS(a_program_is_looked_for_as_python_does),
-             TEST(without_a_path_the_usual_folders_are_looked_in),
-             TEST(a_relative_program_is_looked_for_in_the_childs_folder),
-             TESTS(what_is_wrong_is_told_and_leaves_no_process),
-             TESTS(too_many_arguments_are_an_error),
-             TESTS(streams_may_be_exchanged_in_any_way),
-             TESTS(closed_streams_do_no_harm),
-             TESTS(a_stream_that_is_closed_here_is_closed_there),
-             TESTS(a_stream_under_its_own_number_is_not_close_on_exec),
-             TEST(pipes_have_one_end_that_does_not_block),
-             TESTS(only_what_was_asked_for_is_inherited),
-             TESTS(cwd_umask_and_env_are_the_childs),
-             TESTS(sessions_and_groups_are_made_and_joined),
-             TEST(users_and_groups_are_taken_on),
-             TEST(who_may_not_change_its_user_is_told),
-             TESTS(signals_of_the_child_are_as_promised),
-             TESTS(a_storm_of_signals_runs_no_handler_in_a_child),
-             TESTS(a_signal_reaches_a_child_and_no_other),
-             TESTS(a_thousand_spawns_leave_nothing),
-             TESTS(threads_may_spawn_at_once))
+HARNESS_MAIN(
+    TESTS(a_program_runs_and_its_end_is_told),
+    TESTS(a_program_is_looked_for_as_python_does),
+    TEST(without_a_path_the_usual_folders_are_looked_in),
+    TEST(a_relative_program_is_looked_for_in_the_childs_folder),
+    TESTS(what_is_wrong_is_told_and_leaves_no_process),
+    TEST_SKIP_UNDER(too_many_arguments_are_an_error_by_clone, HARNESS_VALGRIND,
+                    "it does not survive such an execve()"),
+    TEST_SKIP_UNDER(too_many_arguments_are_an_error_by_fork, HARNESS_VALGRIND,
+                    "it does not survive such an execve()"),
+    TESTS(cwd_umask_and_env_are_the_childs),
+    TESTS(sessions_and_groups_are_made_and_joined),
+    TEST(users_and_groups_are_taken_on),
+    TEST(who_may_not_change_its_user_is_told),
+    TESTS(signals_of_the_child_are_as_promised),
+    TESTS(a_storm_of_signals_runs_no_handler_in_a_child),
+    TESTS(a_signal_reaches_a_child_and_no_other),
+    TESTS(a_thousand_spawns_leave_nothing), TESTS(threads_may_spawn_at_once))

@@ -188,17 +188,8 @@ static intptr_t unused_client(rota_stream *stream, void *arg)
     return 0;
 }
 
-/* The look-ups end while the loop is closing, and no earlier. */
-static void let_go(struct rota__at_close *hook)
-{
-    (void)hook;
-    resolver_let_go();
-}
-
 static intptr_t leave_look_ups(void *arg)
 {
-    static struct rota__at_close hook;
-
     (void)arg;
     for (int i = 0; i < 10; i++) {
         start(park_in_look_up, NULL);
@@ -206,7 +197,7 @@ static intptr_t leave_look_ups(void *arg)
     }
     pass_turns(3);
     resolver_expect_waiting(8);
-    rota__at_close_add(rota_get_running_loop(), &hook, let_go);
+    resolver_let_go_at_close(rota_get_running_loop());
     return 0;
 }
 

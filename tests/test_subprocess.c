@@ -101,7 +101,7 @@ static intptr_t start_without_fds(void *arg)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     for (int room = 0; room < 6; room++) {
         limit = before;
-        limit.rlim_cur = (rlim_t)(next + room);
+        limit.rlim_cur = (rlim_t)next + (rlim_t)room;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
         assert_int_equal(exec_error("cat", &pipes), -EMFILE);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

@@ -155,6 +155,82 @@ static void ten_talk_at_once(void)
     run(talk_with_ten);
 }
 
+/* --- Other ends than pipes ------------------------------------------------ */
+
+static intptr_t talk_to_nothing(void *arg)
+{
+    const rota_subprocess_options no_in = {.in = ROTA_DEVNULL,
+                                           .out = ROTA_PIPE};
+    const rota_subprocess_options no_out = {
+        .in = ROTA_PIPE, .out = ROTA_DEVNULL, .err = ROTA_PIPE};
+    const rota_subprocess_options no_err = {
+        .in = ROTA_PIPE, .out = ROTA_PIPE, .err = ROTA_DEVNULL};
+    rota_communicate_options abc = input("abc");
+    rota_process_output output;
+    rota_process *process = shell_with(&no_in, "cat; echo end");
+
+    (void)arg;
+    communicate(process, NULL, &output, 0);
+    expect_said(&output, "end\n", NULL, 0);
+    rota_process_free(process);
+    process = shell_with(&no_out, "cat; echo oh >&2");
+    communicate(process, &abc, &output, 0);
+    expect_said(&output, NULL, "oh\n", 0);
+    rota_process_free(process);
+    process = shell_with(&no_err, "cat; echo oh >&2");
+    communicate(process, &abc, &output, 0);
+    expect_said(&output, "abc", NULL, 0);
+    rota_process_free(process);
+    return 0;
+}
+
+static void devnull_is_empty_and_takes_all(void)
+{
+    run(talk_to_nothing);
+}
+
+static intptr_t read_dev_stdin(void *arg)
+{
+    rota_communicate_options abc = input("abc");
+    rota_process *process = shell_with(&piped, "exec cat /dev/stdin");
+    rota_process_output output;
+
+    (void)arg;
+    communicate(process, &abc, &output, 0);
+    expect_said(&output, "abc", NULL, 0);
+    rota_process_free(process);
+    return 0;
+}
+
+static void dev_stdin_is_the_pipe(void)
+{
+    run(read_dev_stdin);
+}
+
+/* A second child that had our end of the first one's stdin would keep it
+   open. */
+static intptr_t inherit_all(void *arg)
+{
+    const rota_subprocess_options options = {
+        .in = ROTA_PIPE, .out = ROTA_PIPE, .keep_fds = true};
+    rota_communicate_options abc = input("abc");
+    rota_process *first = shell_with(&options, "exec cat");
+    rota_process *second = shell_with(&options, FOR_EVER);
+    rota_process_output output;
+
+    (void)arg;
+    communicate(first, &abc, &output, 0);
+    expect_said(&output, "abc", NULL, 0);
+    rota_process_free(first);
+    rota_process_free(second);
+    return 0;
+}
+
+static void an_end_is_heard_also_where_all_fds_are_inherited(void)
+{
+    run(inherit_all);
+}
+
 /* --- Refused ---------------------------------------------------------------
  */
 
@@ -226,5 +302,8 @@ HARNESS_MAIN(TEST(input_goes_in_and_both_outputs_come_out),
              TEST(megabytes_go_all_ways_at_once),
              TEST(a_child_that_closes_its_stdin_early_is_no_error),
              TEST(what_was_said_and_read_before_is_not_lost),
-             TEST(ten_talk_at_once), TEST(wrong_calls_are_refused),
+             TEST(ten_talk_at_once), TEST(devnull_is_empty_and_takes_all),
+             TEST(dev_stdin_is_the_pipe),
+             TEST(an_end_is_heard_also_where_all_fds_are_inherited),
+             TEST(wrong_calls_are_refused),
              TEST(without_memory_nothing_is_left))

@@ -194,7 +194,7 @@ static void send_much(rota_loop *loop)
     listen_to(loop, &listener, &piped, "exec cat");
     run_until_lost(loop, &listener);
     assert_int_equal(listener.heard_size, BIG);
-    assert_noted("made pause exited:0 lost");
+    assert_noted("made pause resume exited:0 lost");
 }
 
 static void what_is_queued_is_sent_after_stdin_was_closed(void)
@@ -212,18 +212,19 @@ static void fill_stdin(struct listener *listener)
                              data, BIG),
         0);
     free(data);
+    send_kill(listener);
 }
 
 static void write_to_one_that_ends(rota_loop *loop)
 {
     struct listener listener = {.made = fill_stdin};
 
-    listen_to(loop, &listener, &piped_in, "exit 0");
+    listen_to(loop, &listener, &piped_in, FOR_EVER);
     run_until_lost(loop, &listener);
-    if (strstr(scenario_line, "exited:0 lost0:EPIPE"))
-        assert_noted("made pause exited:0 lost0:EPIPE lost");
+    if (strstr(scenario_line, "exited:-9 lost0:EPIPE"))
+        assert_noted("made pause exited:-9 lost0:EPIPE lost");
     else
-        assert_noted("made pause lost0:EPIPE exited:0 lost");
+        assert_noted("made pause lost0:EPIPE exited:-9 lost");
 }
 
 static void a_child_that_hears_no_more_loses_stdin_with_epipe(void)
@@ -245,9 +246,11 @@ static void listen_in_a_context(rota_loop *loop)
     struct listener listener = {.made = expect_context,
                                 .exited = expect_context};
 
-    set("mine");
+    rota_context_token token = set_with_token("mine");
+
     listen_to(loop, &listener, NULL, "exit 0");
-    set("another");
+    assert_int_equal(reset(&token), 0);
+    assert_string_equal(value(), "none");
     run_until_lost(loop, &listener);
     assert_noted("made exited:0 lost");
 }

@@ -110,6 +110,7 @@ static void what_cannot_be_started_is_an_error_and_leaves_nothing(void)
         rota_subprocess_shell(&transport, loop, &listeners, NULL, NULL, NULL),
         -EINVAL);
     assert_int_equal(rota_loop_close(loop), 0);
+    rota_set_debug(loop, false); /* which stops at this misuse */
     assert_int_equal(start_error(loop, "true", &listeners), -ROTA_ECLOSED);
     assert_noted("");
     rota_loop_free(loop);

@@ -246,7 +246,7 @@ static intptr_t run_many(void *arg)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur < 3 * MANY)
+    if (limit.rlim_cur < (rlim_t)MANY * 3)
         harness_skip("too few descriptors");
     for (int i = 0; i < MANY; i++)
         processes[i] = shell_with(&piped, "read line; exit $line");

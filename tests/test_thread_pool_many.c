@@ -180,7 +180,7 @@ static void many_pools_may_come_and_go(void)
     }
 }
 
-/* Each call that it makes begins two others, until there are enough. */
+/* Each begins two others, until there are enough. */
 static intptr_t grow(void *pool)
 {
     rota_concurrent_future *future;
@@ -188,8 +188,12 @@ static intptr_t grow(void *pool)
     if (atomic_fetch_add(&calls, 1) >= 2000)
         return 0;
     for (int i = 0; i < 2; i++) {
-        future = submit(pool, grow, pool);
-        rota_concurrent_future_free(future);
+        int err = rota_executor_submit(pool, &future, grow, pool, 0);
+
+        if (err == 0)
+            rota_concurrent_future_free(future);
+        else
+            assert_int_equal(err, -ROTA_ESHUTDOWN);
     }
     return 0;
 }
@@ -207,7 +211,7 @@ static void calls_may_begin_calls_in_their_own_pool(void)
     assert_int_equal(result_of(submit(pool, grow, pool)), 0);
     while (!result_of(submit(pool, see_growth, NULL)))
         ;
-    rota_executor_shutdown(pool, true, true);
+    assert_int_equal(rota_executor_shutdown(pool, true, true), 0);
     rota_executor_free(pool);
 }
 

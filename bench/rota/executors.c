@@ -100,6 +100,35 @@ double executor_64_wall(long n)
     return micro_run(many_wall_body, n);
 }
 
+/* An application's executor, which makes each call at once: what a call costs
+   without threads. */
+
+static int make_at_once(rota_executor *executor, rota_job *job)
+{
+    (void)executor;
+    if (rota_job_begin(job))
+        rota_job_end(job, rota_job_run(job));
+    return 0;
+}
+
+static double own_body(long n)
+{
+    static const rota_executor_ops ops = {.submit = make_at_once};
+    rota_executor executor = {&ops};
+    int64_t begin = peer_cpu_ns();
+
+    for (intptr_t i = 0; i < n; i++)
+        peer_check(rota_run_in_executor(&executor, add_one, (void *)i, 0) ==
+                       i + 1,
+                   "not called");
+    return peer_ns_per_op(begin, n);
+}
+
+double executor_own(long n)
+{
+    return micro_run(own_body, n);
+}
+
 /* Processes */
 
 static intptr_t answer(void *block)

@@ -206,6 +206,7 @@ static const struct peer_work works[] = {
     {"executor-64", executor_64, 1000000},
     {"executor-1-wall", executor_1_wall, 100000},
     {"executor-64-wall", executor_64_wall, 500000},
+    {"executor-own", executor_own, 5000000},
     {"processes-1", processes_1, 50000},
     {"processes-map", processes_map, 1000000},
     {"child-1", child_1, 1000},

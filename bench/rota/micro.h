@@ -29,6 +29,7 @@ double executor_1(long n);
 double executor_64(long n);
 double executor_1_wall(long n);
 double executor_64_wall(long n);
+double executor_own(long n);
 double processes_1(long n);
 double processes_map(long n);
 double child_1(long n);

@@ -11,9 +11,16 @@
  * whole or not at all, and one that was taken is still made, in order.
  *
  * A file belongs to its loop's thread. Any number of tasks may use one; calls
- * that move its position take turns, in the order in which they came.
+ * that move its position take turns, in the order in which they came. A call
+ * that changes a file and whose task was cancelled goes before all later ones.
  * Every call that awaits may return, besides its own errors: -ENOMEM, -EAGAIN
- * (no thread), -ECANCELED, -ROTA_ENOTASK, -ROTA_ECLOSING (the file).
+ * (no thread), -ECANCELED, -ROTA_ENOTASK, -ROTA_ECLOSING (the file, by now or
+ * in the meantime), -EINVAL (a file of another loop).
+ *
+ * Pipes, terminals and their like have no positions: they are read and written
+ * in order, by threads that wait (a stream does not need one: rota_open_fd()),
+ * and give -ESPIPE to what wants a position. What a cancelled read has taken
+ * is read by the next one.
  */
 #ifndef ROTA_FILE_H
 #define ROTA_FILE_H
@@ -21,6 +28,7 @@
 #include <rota/task.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,45 +38,56 @@ typedef struct rota_file rota_file;
 
 /*
  * Opens a file; awaits. `flags` and `mode` as of open(); close-on-exec. Free
- * it with rota_file_free(). Errors: those of open(), -EINVAL (no path).
+ * it with rota_file_free(). Cancelled, it may have made the file, or emptied
+ * it. A FIFO waits for its other end, as does the end of the loop then.
+ * Errors: those of open(), -EINVAL (no path).
  */
 int rota_file_open(rota_file **file, const char *path, int flags,
                    mode_t mode) ROTA_MUST_USE;
 
-/* A file over an fd of a regular file or device, which is the file's from now
-   on; on an error still the caller's. Does not await. */
+/*
+ * A file over an fd, with its position; the fd is the file's from now on, and
+ * on an error still the caller's. Does not await. Errors: -EBADF, -ENOMEM,
+ * -ROTA_ENOLOOP.
+ */
 int rota_file_open_fd(rota_file **file, int fd) ROTA_MUST_USE;
 
 /*
- * Reads up to `size` bytes at the position, which moves; 0 at the end. Awaits,
- * unless the system has the bytes at hand. Errors: those of read(), -EINVAL
- * (size 0).
+ * Reads `size` bytes at the position, which moves: fewer where the file ends
+ * (or as many as there are, without positions), 0 at the end. Awaits, unless
+ * the system has the bytes at hand. An error leaves the position. Errors:
+ * those of read(), -EINVAL (size 0).
  */
 intptr_t rota_file_read(rota_file *file, void *buf, size_t size) ROTA_MUST_USE;
 
 /* Reads all from the position to the end into buf[size]; returns how many.
-   -ROTA_ELIMIT if there is more: the position has not moved. */
+   -ROTA_ELIMIT if there is more: nothing was read then. */
 intptr_t rota_file_read_all(rota_file *file, void *buf,
                             size_t size) ROTA_MUST_USE;
 
-/* Writes all of it at the position, which moves (with O_APPEND at the end);
-   returns size. Errors: those of write(): the position has moved by what was
-   written before. */
+/*
+ * Writes a copy of all of it at the position, which moves (with O_APPEND at
+ * the end); returns size. Errors: those of write(): the position has moved by
+ * what was written before. Cancelled, it is made whole, and moves the
+ * position, or not at all; an error that the task does not hear of then is
+ * told by the next rota_file_sync(), _datasync() or _close().
+ */
 intptr_t rota_file_write(rota_file *file, const void *data,
                          size_t size) ROTA_MUST_USE;
 
-/* The same at an offset; the position stays, and such calls run side by
-   side. pread() reads until there are `size` bytes or the file ends. */
+/* The same at an offset; the position stays, and such calls run side by side.
+   -EINVAL: before the beginning. With O_APPEND, Linux writes at the end. */
 intptr_t rota_file_pread(rota_file *file, void *buf, size_t size,
                          int64_t offset) ROTA_MUST_USE;
 intptr_t rota_file_pwrite(rota_file *file, const void *data, size_t size,
                           int64_t offset) ROTA_MUST_USE;
 
-/* Moves the position, as lseek(), and returns it. Awaits its turn.
-   -EINVAL: before the beginning. */
+/* Moves the position, as lseek(), and returns it. Awaits its turn, and the
+   system for SEEK_END and what else it has. Errors: -EINVAL (before the
+   beginning, another `whence`), -EOVERFLOW, -ENXIO. */
 intptr_t rota_file_seek(rota_file *file, int64_t offset,
                         int whence) ROTA_MUST_USE;
-/* The position. */
+/* The position, or -ESPIPE. */
 int64_t rota_file_tell(const rota_file *file);
 
 int rota_file_stat(rota_file *file, struct stat *out) ROTA_MUST_USE;
@@ -78,22 +97,25 @@ int rota_file_sync(rota_file *file) ROTA_MUST_USE;
 int rota_file_datasync(rota_file *file) ROTA_MUST_USE;
 int rota_file_truncate(rota_file *file, int64_t size) ROTA_MUST_USE;
 
-/* The fd, which stays the file's; for rota_sendfile(), fcntl()... */
+/* The fd, which stays the file's; for rota_sendfile(), fcntl()... Its own
+   position means nothing. -ROTA_ECLOSING once it is being closed. */
 int rota_file_fileno(const rota_file *file);
 
 /*
- * Closes it after what is under way; awaits. Some file systems tell of a lost
- * write only here. Again: 0. The handle is still to be freed.
+ * Closes it after what is under way; awaits. It is closed also on an error or
+ * when cancelled. Some file systems tell of a lost write only here. Again: 0.
+ * The handle is still to be freed.
  */
 int rota_file_close(rota_file *file) ROTA_MUST_USE;
 
-/* Closes it if need be, in the background, and gives the handle back. NULL is
-   ignored. Also after the loop was closed. */
+/* Closes it if need be, in the background, after what is under way, and gives
+   the handle back. NULL is ignored. Also after the loop was closed. */
 void rota_file_free(rota_file *file);
 
 /*
- * Calls of the system by the same name, which await. Paths are copied. Errors:
- * the system's.
+ * Calls of the system by the same name, which await. Paths are copied.
+ * Cancelled, they are made, or not at all. Errors: the system's; -EINVAL for a
+ * NULL.
  */
 int rota_stat(const char *path, struct stat *out) ROTA_MUST_USE;
 int rota_lstat(const char *path, struct stat *out) ROTA_MUST_USE;
@@ -128,22 +150,27 @@ typedef struct rota_directory {
     size_t count;
 } rota_directory;
 
-/* Awaits them; give them back with rota_directory_fini(). */
+/* Awaits them; give them back with rota_directory_fini(). Errors: those of
+   opendir() and readdir(), -EINVAL. */
 int rota_readdir(const char *path, rota_directory *directory) ROTA_MUST_USE;
 void rota_directory_fini(rota_directory *directory);
 
 /*
  * A whole file: *data, with a zero byte after its *size bytes, is the caller's
- * and to be given to rota_file_data_free(). -ROTA_ELIMIT if it is larger than
- * `limit` (0: no limit).
+ * and to be given to rota_file_data_free(). Errors: those of open() and
+ * read(), -EINVAL, -ROTA_ELIMIT if it is larger than `limit` (0: no limit).
  */
 int rota_read_file(const char *path, void **data, size_t *size,
                    size_t limit) ROTA_MUST_USE;
 void rota_file_data_free(void *data);
 
 /*
- * Writes a whole file anew. It is either the old or the new one, at any
- * moment: it is written under another name beside it, synced and renamed.
+ * Writes a whole file anew. It is either the old or the new one, at any moment
+ * and after a power cut: a copy of the data is written under another name
+ * beside it, with `mode` as of open(), synced and renamed, and the folder
+ * synced. A symbolic link is replaced. On an error, or when cancelled before
+ * the new one is there, the old one stays and nothing else. Errors: those of
+ * open(), write(), fsync() and rename(), -EINVAL.
  */
 int rota_write_file(const char *path, const void *data, size_t size,
                     mode_t mode) ROTA_MUST_USE;

@@ -17,9 +17,9 @@ extern "C" {
 
 /* All zero is the default. */
 typedef struct rota_thread_pool_options {
-    int max_workers; /* threads; 0: the processors and 4, up to 32 */
-    int max_queue;   /* calls that may wait for a thread, more of them are
-                        refused: -ROTA_EFULL; 0: any number */
+    int max_workers;     /* threads; 0: the processors and 4, up to 32 */
+    int max_queue;       /* calls that may wait for a thread, more of them are
+                            refused: -ROTA_EFULL; 0: any number */
     double idle_timeout; /* s after which a thread without work ends; 0: 10;
                             INFINITY: it stays */
     /* Runs on each new thread before its first call; NULL: nothing. */
@@ -42,12 +42,13 @@ int rota_thread_pool_new(rota_executor **pool,
 
 /* All zero is the default. */
 typedef struct rota_process_pool_options {
-    int max_workers; /* processes; 0: one for each processor */
-    int max_queue;   /* as above */
+    int max_workers;         /* processes; 0: one for each processor */
+    int max_queue;           /* as above */
     int max_tasks_per_child; /* calls (a chunk is one), after which a process
                                 is replaced; 0: any number */
     double timeout; /* s that a call may take; then its process is killed and
-                       replaced, and the caller gets -ETIMEDOUT; 0: no limit */
+                       replaced, and the caller gets -ETIMEDOUT; 0: no limit.
+                       To make a process, and its initializer, do not count */
     double idle_timeout; /* as above, for processes; 0: they stay */
     /* Runs in each new process before its first call; an error ends it, and
        the caller gets a broken pool. */
@@ -64,14 +65,15 @@ typedef struct rota_process_pool_options {
  * -ENOMEM.  Python: ProcessPoolExecutor().
  *
  * A process begins as a copy of the program at that moment, with one thread,
- * stdin, stdout and stderr, and no other fd; signals have their default
- * actions, but SIGINT is ignored: the pool's owner decides what an interrupt
- * means. It ends with the pool, and when the program has died. A function must
- * not count on locks that other threads of the program may have held; malloc
- * and stdio are safe. It may run a loop of its own: rota_run().
+ * stdin, stdout and stderr, and no other fd; signals are as after exec(), but
+ * handlers of faults stay, and SIGINT is ignored: the pool's owner decides what
+ * an interrupt means. It ends with the pool, and when the program has died. A
+ * function must not count on locks that other threads of the program may have
+ * held; malloc and stdio are safe. It may run a loop of its own: rota_run().
  *
  * A process that crashes, exits or is killed breaks the one call that it was
- * making, with the signal's name (see rota_is_broken_pool()), and is replaced.
+ * making, with the signal's name (see rota_is_broken_pool()), and is replaced;
+ * the block of that call may have come back in part.
  * Errors of a call besides: -EMSGSIZE (a block above the largest), -ETIMEDOUT,
  * -EAGAIN, -ENOMEM and -EMFILE (no process could be made).
  */

@@ -4,6 +4,16 @@
  *
  * Mirrors "Runners" of asyncio's manual: from a program without a loop to its
  * first task, and back when everything is over.
+ *
+ * Ctrl-C: while rota_run(), rota_run_with() or rota_runner_run() runs a main
+ * task on the program's first thread, and SIGINT has its default action, the
+ * first SIGINT cancels the main task. If that ends with -ECANCELED then, and
+ * nobody else has cancelled it as well, the run returns -EINTR; one that goes
+ * on has its own result. A SIGINT that comes as the main task ends takes the
+ * place of its result, unless that is an error. The second SIGINT ends the
+ * process at once, by the signal's default action, whatever the loop does; so
+ * does the first while the other tasks are cancelled. A handler that was added
+ * for SIGINT is called instead.
  */
 #ifndef ROTA_RUN_H
 #define ROTA_RUN_H
@@ -19,7 +29,8 @@ extern "C" {
  * returns. Then every task that is left is cancelled and waited for, and the
  * loop is closed; a task that is made meanwhile is destroyed with a report.
  * Errors besides: those of rota_new_event_loop(); -EINVAL without a function;
- * -ROTA_ERUNNING if a loop runs on this thread.  asyncio: run().
+ * -ROTA_ERUNNING if a loop runs on this thread; -EINTR after Ctrl-C.
+ * asyncio: run().
  */
 intptr_t rota_run(rota_task_function *function, void *arg);
 
@@ -52,7 +63,7 @@ int rota_runner_open(rota_runner *runner, const rota_loop_options *options);
 /*
  * Runs function(arg) as a main task and returns what it returns; other tasks
  * stay, and go on in the next run. Errors besides: as for
- * rota_loop_run_until_complete().  asyncio: Runner.run().
+ * rota_loop_run_until_complete(); -EINTR after Ctrl-C.  asyncio: Runner.run().
  */
 intptr_t rota_runner_run(rota_runner *runner, rota_task_function *function,
                          void *arg);

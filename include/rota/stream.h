@@ -212,12 +212,12 @@ void rota_stream_free(rota_stream *stream);
 /*
  * Sends `count` bytes of a file from `offset` on, or with count 0 all up to
  * its end, after what was written; returns how many, which are fewer if the
- * file ends before. Without a copy where the system can (sendfile), else, and
- * over TLS, in pieces, which a thread reads unless they are in memory. Writes
- * of other tasks come before or after it. When it is cancelled or fails, *sent
- * (may be NULL) says how much has gone. Errors besides those of rota_write():
- * -EBADF, -EINVAL (a negative offset), -ESPIPE (not a file), those of reading.
- * asyncio: loop.sendfile().
+ * file ends before. What is in memory goes without a copy where the system
+ * can (sendfile); all else, and over TLS, in pieces, which a thread reads if a
+ * disk must be asked. Writes of other tasks come before or after it. *sent (may
+ * be NULL) says how much has gone, also after an error or cancelled. Errors
+ * besides those of rota_write() and of reading: -EBADF, -EINVAL (a negative
+ * offset), -ESPIPE (not a file).  asyncio: loop.sendfile().
  */
 intptr_t rota_sendfile(rota_stream *stream, int file, int64_t offset,
                        size_t count, size_t *sent) ROTA_MUST_USE;

@@ -42,9 +42,9 @@ typedef struct rota_subprocess_options {
     int in;
     int out;
     int err;
-    const char *cwd;  /* NULL: ours */
-    char *const *env; /* "NAME=value"..., NULL; NULL: ours. Its PATH is where
-                         the program is looked for */
+    const char *cwd;     /* NULL: ours */
+    char *const *env;    /* "NAME=value"..., NULL; NULL: ours. Its PATH is where
+                            the program is looked for */
     const int *pass_fds; /* that the child inherits, under the same numbers */
     size_t pass_fd_count;
     bool keep_fds; /* it inherits all that are not close-on-exec, too;
@@ -69,8 +69,7 @@ typedef struct rota_subprocess_options {
  * fd that is not open), -EAGAIN and -ENOMEM of fork, -EMFILE, -E2BIG, -EINVAL,
  * -ROTA_ENOLOOP.  asyncio: create_subprocess_exec().
  */
-int rota_create_subprocess_exec(rota_process **process,
-                                const char *const *argv,
+int rota_create_subprocess_exec(rota_process **process, const char *const *argv,
                                 const rota_subprocess_options *options)
     ROTA_MUST_USE;
 
@@ -121,14 +120,17 @@ typedef struct rota_process_output {
 } rota_process_output;
 
 /*
- * Writes the input, reads stdout and stderr to their ends, and waits; all at
- * once, so nothing blocks for ever. `options` may be NULL. *output is always
- * filled, after an error with what had come until then, and is to be given to
- * rota_process_output_fini(). A child that closes its stdin early is no error.
- * Errors: -ETIMEDOUT (the timeout) and -ROTA_ELIMIT (the limit): the child was
- * killed and waited for; -ECANCELED: it goes on; -EINVAL (an input, but stdin
- * is no pipe), -EBUSY (somebody reads), -ENOMEM.
- * asyncio: Process.communicate().
+ * Writes the input and closes stdin, reads stdout and stderr to their ends,
+ * and waits; all at once, so nothing blocks for ever. `options` may be NULL.
+ * *output is always filled, after an error with what had come until then, and
+ * is to be given to rota_process_output_fini(). A child that closes its stdin
+ * early is no error, nor is a stream that was closed before or meanwhile.
+ * Errors: -ETIMEDOUT (the timeout) and -ROTA_ELIMIT (the limit): the child,
+ * but not what it has started itself, was killed and waited for; -ECANCELED:
+ * it goes on, and has had a part of the input; -EINVAL (an input, but stdin is
+ * no pipe; a negative timeout), -EBUSY (another task reads or writes),
+ * -ROTA_ECLOSING (an input, but stdin is closed; or the process was freed),
+ * -ENOMEM, -ROTA_ENOTASK.  asyncio: Process.communicate().
  */
 int rota_process_communicate(rota_process *process,
                              const rota_communicate_options *options,

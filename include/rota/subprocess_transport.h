@@ -9,7 +9,9 @@
  *     connection_made -> (pipe_data_received | pipe_connection_lost |
  *     process_exited)* -> connection_lost
  *
- * connection_lost comes when the process has ended and all pipes are lost.
+ * connection_lost comes when the process has ended and all pipes are lost:
+ * what the child has started itself may hold them for longer. One that is
+ * closed before connection_made hears of nothing else.
  */
 #ifndef ROTA_SUBPROCESS_TRANSPORT_H
 #define ROTA_SUBPROCESS_TRANSPORT_H
@@ -28,9 +30,12 @@ typedef struct rota_subprocess_protocol {
     /* The bytes are the loop's and gone when this returns. */
     void (*pipe_data_received)(rota_subprocess_transport *transport, int fd,
                                const void *data, size_t size, void *arg);
+    /* As a transport's connection_lost: -EPIPE for 0 when something was still
+       to be sent. */
     void (*pipe_connection_lost)(rota_subprocess_transport *transport, int fd,
                                  int error, void *arg);
     void (*process_exited)(rota_subprocess_transport *transport, void *arg);
+    /* 0, or -ROTA_ECLOSING when the loop closes, which kills the child. */
     void (*connection_lost)(rota_subprocess_transport *transport, int error,
                             void *arg);
     /* Of stdin: more than the high-water mark is queued, no more than the
@@ -45,8 +50,7 @@ typedef struct rota_subprocess_protocol {
  * rota_create_subprocess_exec(), and -ROTA_ECLOSED.
  * asyncio: loop.subprocess_exec(), loop.subprocess_shell().
  */
-int rota_subprocess_exec(rota_subprocess_transport **transport,
-                         rota_loop *loop,
+int rota_subprocess_exec(rota_subprocess_transport **transport, rota_loop *loop,
                          const rota_subprocess_protocol *protocol, void *arg,
                          const char *const *argv,
                          const rota_subprocess_options *options);

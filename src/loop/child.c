@@ -97,17 +97,12 @@ static void report_unknown(const struct rota__child *child)
     rota_call_exception_handler(child->loop, &context);
 }
 
-/*
- * A debugger hears of the end before we do: then it is not ours to reap for a
- * moment more. Without a watch, we wait for that.
- */
-static int ask_again(struct rota__child *child, int *returncode)
+/* A debugger hears of the end before we do: it is told again then. */
+static void wait_on(struct rota__child *child)
 {
-    if (is_signalled(child) ||
-        rota__poller_add(&child->loop->poller, &child->watch,
-                         ROTA__READABLE | ROTA__ONCE) == 0)
-        return 0;
-    return rota__process_reap(&child->id, true, returncode);
+    if (!is_signalled(child))
+        rota__poller_drained(&child->loop->poller, &child->watch,
+                             ROTA__READABLE);
 }
 
 static void ask(struct rota__handle *handle)
@@ -117,10 +112,10 @@ static void ask(struct rota__handle *handle)
     int returncode = UNKNOWN_RETURNCODE;
     int ended = rota__process_reap(&child->id, false, &returncode);
 
-    if (ended == 0)
-        ended = ask_again(child, &returncode);
-    if (ended == 0)
+    if (ended == 0) {
+        wait_on(child);
         return;
+    }
     if (ended < 0 && !child->given_up)
         report_unknown(child);
     finish(child, returncode);
@@ -196,7 +191,7 @@ static int watch(struct rota__child *child, struct rota__children *children)
     if (child->id.fd >= 0 && !children->by_signal) {
         child->watch.fd = child->id.fd;
         return rota__poller_add(&child->loop->poller, &child->watch,
-                                ROTA__READABLE | ROTA__ONCE);
+                                ROTA__READABLE | ROTA__EDGE);
     }
     if (children->signalled == 0)
         err = rota__signal_watch_begin(&children->sigchld);

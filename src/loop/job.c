@@ -83,14 +83,18 @@ void rota_executor_free(rota_executor *executor)
 
 /* --- For the loop -------------------------------------------------------- */
 
-static void forget(struct rota__job *job)
+static void count(const struct rota__job *job, int change)
 {
-    rota_loop *loop = job->loop;
+    job->loop->job_count += (size_t)change;
+    if (job->by_default)
+        job->loop->default_jobs += (size_t)change;
+}
+
+/* The job itself may be gone. */
+static void tell_watchers(rota_loop *loop)
+{
     struct rota__link *at = loop->job_watchers.next;
 
-    rota__list_remove(&job->siblings);
-    loop->job_count--;
-    loop->default_jobs -= job->by_default;
     while (at != &loop->job_watchers) {
         struct rota__job_watcher *watcher =
             rota__container_of(at, struct rota__job_watcher, link);
@@ -98,6 +102,13 @@ static void forget(struct rota__job *job)
         at = at->next;
         watcher->gone(watcher);
     }
+}
+
+static void forget(struct rota__job *job)
+{
+    rota__list_remove(&job->siblings);
+    count(job, -1);
+    tell_watchers(job->loop);
 }
 
 static void tell(struct rota__handle *handle)
@@ -111,13 +122,10 @@ static void tell(struct rota__handle *handle)
     job->release(job);
 }
 
-static void remember(struct rota__job *job)
+static void remember(struct rota__job *job, struct rota__link *before)
 {
-    rota_loop *loop = job->loop;
-
-    rota__list_push(&loop->jobs, &job->siblings);
-    loop->job_count++;
-    loop->default_jobs += job->by_default;
+    rota__list_push(before, &job->siblings);
+    count(job, 1);
 }
 
 int rota__job_submit(struct rota__job *job, rota_loop *loop,
@@ -140,7 +148,7 @@ int rota__job_submit(struct rota__job *job, rota_loop *loop,
     rota__list_init(&job->call.link);
     atomic_init(&job->state, WAITING);
     if (loop)
-        remember(job);
+        remember(job, &loop->jobs);
     err = job->executor->ops->submit(job->executor, &job->call);
     if (err < 0 && loop)
         forget(job);
@@ -182,14 +190,18 @@ static bool withdrawn(struct rota__job *job)
 static bool leave(struct rota__job *job, int from, int to)
 {
     rota_loop *loop = job->loop;
+    struct rota__link *next = job->siblings.next;
 
-    if (loop)
-        forget(job);
-    if (turns(job, from, to))
-        return true;
-    if (loop)
-        remember(job);
-    return false;
+    if (!loop)
+        return turns(job, from, to);
+    rota__list_remove(&job->siblings);
+    count(job, -1);
+    if (!turns(job, from, to)) {
+        remember(job, next);
+        return false;
+    }
+    tell_watchers(loop);
+    return true;
 }
 
 /* The executor of one that has ended may be gone. */

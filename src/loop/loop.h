@@ -367,7 +367,8 @@ void rota__at_close_remove(struct rota__at_close *hook);
 
 /* The task layer's, or NULL: the process is a forked worker, and has no part in
    the loops of its parent. */
-extern _Atomic(void (*)(void)) rota__forget_tasks;
+typedef void rota__forget_parent(void);
+extern rota__forget_parent *_Atomic rota__forget_tasks;
 
 void rota__check_thread_closely(const rota_loop *loop, const char *function);
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Atomic(void (*)(void)) rota__forget_tasks;
+rota__forget_parent *_Atomic rota__forget_tasks;
 
 /* The parent has gone, or wants no more. */
 static void leave_if(int err)
@@ -79,7 +79,7 @@ static void work_once(const struct rota__fork *fork)
 
 static void forget_parent(void)
 {
-    void (*forget_tasks)(void) = atomic_load(&rota__forget_tasks);
+    rota__forget_parent *forget_tasks = atomic_load(&rota__forget_tasks);
 
     rota_set_event_loop(NULL);
     if (forget_tasks)

@@ -167,6 +167,11 @@ static void unlink_watch(struct rota__signal_watch *watch)
     wait_for_handlers();
 }
 
+static bool has_list(const struct rota__signal_watch *watch)
+{
+    return watch->number > 0 && watch->number < ROTA__SIGNALS;
+}
+
 static bool is_alone(const struct rota__signal_watch *watch)
 {
     return atomic_load(&signals[watch->number].first) == watch &&
@@ -197,7 +202,7 @@ int rota__signal_watch_begin(struct rota__signal_watch *watch)
     watch->handle.run = arrive;
     atomic_store(&watch->count, 0);
     atomic_store(&watch->next, NULL);
-    if (!rota__signal_exists(watch->number))
+    if (!has_list(watch))
         return -EINVAL;
     rota__signals_block(&mask);
     pthread_mutex_lock(&lock);
@@ -213,7 +218,7 @@ void rota__signal_watch_end(struct rota__signal_watch *watch)
 {
     sigset_t mask;
 
-    if (!rota__signal_exists(watch->number))
+    if (!has_list(watch))
         return;
     rota__signals_block(&mask);
     pthread_mutex_lock(&lock);

@@ -84,13 +84,41 @@ intptr_t rota__file_read(int file, void *buf, size_t size, int64_t offset)
 }
 
 #if defined(RWF_NOWAIT)
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+static ssize_t read_now(int file, void *buf, size_t size, int64_t offset)
+{
+    struct iovec part = {buf, size};
+
+    return preadv2(file, &part, 1, (off_t)offset, RWF_NOWAIT);
+}
+
 intptr_t rota__file_read_cached(int file, void *buf, size_t size,
                                 int64_t offset)
 {
-    struct iovec part = {buf, size};
-    ssize_t n = preadv2(file, &part, 1, (off_t)offset, RWF_NOWAIT);
+    ssize_t n = read_now(file, buf, size, offset);
 
     return n >= 0 ? n : -EAGAIN;
+}
+
+/* Where a file system cannot tell. */
+static bool is_in_memory(int file)
+{
+    struct statfs status;
+
+    return fstatfs(file, &status) == 0 &&
+           (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+bool rota__file_is_at_hand(int file, int64_t offset, size_t size)
+{
+    char byte;
+    ssize_t n = read_now(file, &byte, 1, offset);
+
+    if (n == 1 && size > 1 && offset < INT64_MAX - (int64_t)size)
+        n = read_now(file, &byte, 1, offset + (int64_t)size - 1);
+    return n >= 0 || (errno != EAGAIN && is_in_memory(file));
 }
 #else
 intptr_t rota__file_read_cached(int file, void *buf, size_t size,
@@ -101,6 +129,14 @@ intptr_t rota__file_read_cached(int file, void *buf, size_t size,
     (void)size;
     (void)offset;
     return -EAGAIN;
+}
+
+bool rota__file_is_at_hand(int file, int64_t offset, size_t size)
+{
+    (void)file;
+    (void)offset;
+    (void)size;
+    return true;
 }
 #endif
 

@@ -11,16 +11,25 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+/* The child needs 6 KB, if the dynamic linker has to work for it. */
+#define STACK_SIZE ((size_t)32768)
+#define DEFAULT_PATH "/bin:/usr/bin"
+
 #if defined(__APPLE__)
 #include <crt_externs.h>
-#define OUR_ENV (*_NSGetEnviron())
-#else
-extern char **environ;
-#define OUR_ENV environ
-#endif
 
-#define STACK_SIZE ((size_t)16384) /* the child needs a fifth of it */
-#define DEFAULT_PATH "/bin:/usr/bin"
+static char **our_env(void)
+{
+    return *_NSGetEnviron();
+}
+#else
+static char **our_env(void)
+{
+    extern char **environ;
+
+    return environ;
+}
+#endif
 
 static int check_fd(int fd)
 {
@@ -89,7 +98,7 @@ static int make_plan(struct rota__spawn_plan *plan,
                      const struct rota__spawn *spawn)
 {
     const char *name = spawn->argv[0];
-    char *const *env = spawn->env ? spawn->env : OUR_ENV;
+    char *const *env = spawn->env ? spawn->env : our_env();
     const char *path = strchr(name, '/') ? "" : path_of(env);
     size_t count = count_folders(path);
     size_t texts = strlen(path) + 1 + count * (strlen(name) + 2);

@@ -104,13 +104,12 @@ static void mark_open_fds(void)
     if (syscall(SYS_close_range, 3u, ~0u, MARK_ONLY) == 0)
         return;
     dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
-        mark_up_to_the_limit();
-        return;
-    }
     while ((size = syscall(SYS_getdents64, dir, entries, sizeof entries)) > 0)
         mark_listed(entries, size);
-    (void)close((int)dir);
+    if (size < 0)
+        mark_up_to_the_limit();
+    if (dir >= 0)
+        (void)close((int)dir);
 }
 #else
 static void mark_open_fds(void)

@@ -88,7 +88,8 @@ static int begin(struct talk *talk)
         }
     }
     rota__process_enter(talk->process);
-    rota__at_close_add(talk->self->loop, &talk->at_close, loop_closes);
+    rota__at_close_add(talk->process->base.child.loop, &talk->at_close,
+                       loop_closes);
     take_places(talk);
     return 0;
 }

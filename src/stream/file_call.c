@@ -115,11 +115,12 @@ void *rota__file_call_new(size_t size, size_t room,
     return call;
 }
 
-void rota__file_call_use(struct rota__file_call *call, rota_file *file)
+void rota__file_call_use(struct rota__file_call *call,
+                         struct rota__open_fd *open_fd, rota_file *file)
 {
     call->file = file;
-    call->open_fd = file->open_fd;
-    atomic_fetch_add(&file->open_fd->users, 1);
+    call->open_fd = open_fd;
+    atomic_fetch_add(&open_fd->users, 1);
 }
 
 /* --- Data on its way into a call ----------------------------------------- */

@@ -17,16 +17,21 @@
 
 #define DIRECT_ALIGNMENT 4096 /* of memory, for reads without a cache */
 
+static bool is_direct(const rota_file *file)
+{
+    return file && file->direct;
+}
+
 static char *aligned(const rota_file *file, char *room)
 {
     size_t over = (uintptr_t)room % DIRECT_ALIGNMENT;
 
-    return file->direct && over > 0 ? room + DIRECT_ALIGNMENT - over : room;
+    return is_direct(file) && over > 0 ? room + DIRECT_ALIGNMENT - over : room;
 }
 
 static size_t room_for(const rota_file *file, size_t size)
 {
-    return file->direct ? size + DIRECT_ALIGNMENT : size;
+    return is_direct(file) ? size + DIRECT_ALIGNMENT : size;
 }
 
 static bool no_file_has(int64_t offset, size_t size)
@@ -51,7 +56,7 @@ static struct read_call *read_call_of(struct rota__file_call *call)
     return rota__container_of(call, struct read_call, call);
 }
 
-static intptr_t read_at(struct rota__file_call *call)
+static intptr_t read_once(struct rota__file_call *call)
 {
     const struct read_call *self = read_call_of(call);
 
@@ -67,7 +72,8 @@ static void copy_out(struct rota__file_call *call)
         memcpy(self->out, self->data, (size_t)call->job.result);
 }
 
-static struct read_call *new_read(rota_file *file, size_t size,
+static struct read_call *new_read(struct rota__open_fd *open_fd,
+                                  rota_file *file, size_t size,
                                   intptr_t (*work)(struct rota__file_call *))
 {
     struct read_call *self =
@@ -77,14 +83,15 @@ static struct read_call *new_read(rota_file *file, size_t size,
         return NULL;
     self->size = size;
     self->data = aligned(file, self->room);
-    rota__file_call_use(&self->call, file);
+    rota__file_call_use(&self->call, open_fd, file);
     return self;
 }
 
-static intptr_t read_by_the_pool(rota_file *file, struct rota__task *self,
-                                 char *buf, size_t size, int64_t offset)
+intptr_t rota__file_read_by_the_pool(struct rota__open_fd *open_fd,
+                                     rota_file *file, struct rota__task *self,
+                                     char *buf, size_t size, int64_t offset)
 {
-    struct read_call *call = new_read(file, size, read_at);
+    struct read_call *call = new_read(open_fd, file, size, read_once);
     struct rota__file_wait wait;
 
     if (!call)
@@ -112,8 +119,8 @@ static bool ends_by(const rota_file *file, int64_t offset)
     return rota__file_ends_by(file->open_fd->fd, offset);
 }
 
-intptr_t rota__file_read_at(rota_file *file, struct rota__task *self, char *buf,
-                            size_t size, int64_t offset)
+static intptr_t read_at(rota_file *file, struct rota__task *self, char *buf,
+                        size_t size, int64_t offset)
 {
     size_t done = 0;
 
@@ -125,7 +132,8 @@ intptr_t rota__file_read_at(rota_file *file, struct rota__task *self, char *buf,
         bool at_once = n > 0;
 
         if (!at_once && !ends_by(file, at))
-            n = read_by_the_pool(file, self, buf + done, piece, at);
+            n = rota__file_read_by_the_pool(file->open_fd, file, self,
+                                            buf + done, piece, at);
         if (n <= 0)
             return n < 0 ? n : (intptr_t)done;
         done += (size_t)n;
@@ -156,8 +164,9 @@ static void keep_ahead(struct rota__file_call *call)
         (void)rota__buffer_append(&call->file->ahead, self->data, (size_t)n);
 }
 
-intptr_t rota__file_read_ahead(rota_file *file, struct rota__task *self,
-                               size_t size)
+/* Bytes, which come into file->ahead. */
+static intptr_t read_ahead(rota_file *file, struct rota__task *self,
+                           size_t size)
 {
     size_t piece = size < ROTA__FILE_PIECE ? size : ROTA__FILE_PIECE;
     struct rota__file_wait wait;
@@ -165,7 +174,7 @@ intptr_t rota__file_read_ahead(rota_file *file, struct rota__task *self,
 
     if (rota__buffer_reserve(&file->ahead, piece) < 0)
         return -ENOMEM;
-    call = new_read(file, piece, read_next);
+    call = new_read(file->open_fd, file, piece, read_next);
     if (!call)
         return -ENOMEM;
     call->call.changes = true;
@@ -191,7 +200,7 @@ static intptr_t read_in_order(rota_file *file, struct rota__task *self,
     intptr_t n = (intptr_t)rota__buffer_size(&file->ahead);
 
     if (n == 0)
-        n = rota__file_read_ahead(file, self, size);
+        n = read_ahead(file, self, size);
     return n <= 0 ? n : take_ahead(file, buf, size);
 }
 
@@ -202,7 +211,7 @@ static intptr_t read_at_position(rota_file *file, struct rota__task *self,
 
     if (no_file_has(file->position, size))
         size = (size_t)(INT64_MAX - file->position);
-    n = rota__file_read_at(file, self, buf, size, file->position);
+    n = read_at(file, self, buf, size, file->position);
     if (n > 0)
         file->position += n;
     return n;
@@ -235,8 +244,7 @@ intptr_t rota_file_pread(rota_file *file, void *buf, size_t size,
     n = rota__file_enter(file, &self, ROTA__FILE_AT, "rota_file_pread");
     if (n < 0)
         return n;
-    n = file->in_order ? -ESPIPE
-                       : rota__file_read_at(file, self, buf, size, offset);
+    n = file->in_order ? -ESPIPE : read_at(file, self, buf, size, offset);
     rota__file_leave(file, ROTA__FILE_AT);
     return n;
 }
@@ -249,8 +257,7 @@ static intptr_t all_in_order(rota_file *file, struct rota__task *self,
     intptr_t n = 1;
 
     while (n > 0 && rota__buffer_size(&file->ahead) <= size)
-        n = rota__file_read_ahead(file, self,
-                                  size - rota__buffer_size(&file->ahead) + 1);
+        n = read_ahead(file, self, size - rota__buffer_size(&file->ahead) + 1);
     if (n < 0)
         return n;
     return n > 0 ? -ROTA_ELIMIT : take_ahead(file, buf, size);
@@ -264,9 +271,9 @@ static intptr_t all_from_position(rota_file *file, struct rota__task *self,
     intptr_t more = 0;
 
     if (size > 0)
-        n = rota__file_read_at(file, self, buf, size, file->position);
+        n = read_at(file, self, buf, size, file->position);
     if (n == (intptr_t)size)
-        more = rota__file_read_at(file, self, &one_more, 1, file->position + n);
+        more = read_at(file, self, &one_more, 1, file->position + n);
     if (n < 0 || more < 0)
         return n < 0 ? n : more;
     if (more > 0)
@@ -374,7 +381,7 @@ static intptr_t write_out(rota_file *file, struct rota__task *self,
     err = rota__file_call_copy(&call->call, self, call->data, data, size);
     if (err < 0)
         return err;
-    rota__file_call_use(&call->call, file);
+    rota__file_call_use(&call->call, file->open_fd, file);
     return await_write(file, self, call);
 }
 

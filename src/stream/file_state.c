@@ -25,7 +25,7 @@ static struct state_call *new_call(rota_file *file,
     struct state_call *self = rota__file_call_new(sizeof *self, 0, work);
 
     if (self)
-        rota__file_call_use(&self->call, file);
+        rota__file_call_use(&self->call, file->open_fd, file);
     return self;
 }
 
@@ -78,19 +78,21 @@ static int64_t seek_to(rota_file *file, struct rota__task *self, int64_t offset,
     return offset < -from ? -EINVAL : from + offset;
 }
 
-int64_t rota_file_seek(rota_file *file, int64_t offset, int whence)
+intptr_t rota_file_seek(rota_file *file, int64_t offset, int whence)
 {
     struct rota__task *self;
     int64_t position =
         rota__file_enter(file, &self, ROTA__FILE_MOVES, "rota_file_seek");
 
     if (position < 0)
-        return position;
+        return (intptr_t)position;
     position = seek_to(file, self, offset, whence);
+    if ((intptr_t)position != position)
+        position = -EOVERFLOW;
     if (position >= 0)
         file->position = position;
     rota__file_leave(file, ROTA__FILE_MOVES);
-    return position;
+    return (intptr_t)position;
 }
 
 int64_t rota_file_tell(const rota_file *file)

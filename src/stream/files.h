@@ -41,9 +41,9 @@ struct rota__file_call {
     void (*deliver)(struct rota__file_call *call);
     struct rota__file_wait *wait; /* or NULL */
     atomic_bool unwanted;         /* nobody will wait any more */
-    bool changes; /* its file: later calls of that wait for it */
-    bool opens;   /* open_fd is what it brings, and not what it works on */
-    rota_file *file;
+    bool changes;    /* its file: later calls of that wait for it */
+    bool opens;      /* open_fd is what it brings, and not what it works on */
+    rota_file *file; /* or NULL */
     struct rota__open_fd *open_fd;
     void *block; /* of memory, that it brings */
 };
@@ -63,8 +63,9 @@ struct rota__file_wait {
 void *rota__file_call_new(size_t size, size_t room,
                           intptr_t (*work)(struct rota__file_call *call));
 void rota__file_call_free(struct rota__file_call *call);
-/* Makes it one of an open file's. */
-void rota__file_call_use(struct rota__file_call *call, rota_file *file);
+/* It works on this fd, which perhaps is a file's. */
+void rota__file_call_use(struct rota__file_call *call,
+                         struct rota__open_fd *open_fd, rota_file *file);
 /* Copies the caller's data into a call that has not begun, others having their
    turn in between: 0, or -ECANCELED and the call is gone. */
 int rota__file_call_copy(struct rota__file_call *call, struct rota__task *self,
@@ -109,11 +110,10 @@ void rota__file_leave(rota_file *file, enum rota__file_use use);
 void rota__file_left_alone(struct rota__file_call *call);
 void rota__file_settled(struct rota__file_call *call);
 
-/* Reads into buf[size] at an offset, which need not be the file's position. */
-intptr_t rota__file_read_at(rota_file *file, struct rota__task *self, char *buf,
-                            size_t size, int64_t offset);
-/* The same for what has no positions: bytes, which come into file->ahead. */
-intptr_t rota__file_read_ahead(rota_file *file, struct rota__task *self,
-                               size_t size);
+/* One read of up to `size` bytes at an offset; `file` NULL: of no file that
+   must be told. */
+intptr_t rota__file_read_by_the_pool(struct rota__open_fd *open_fd,
+                                     rota_file *file, struct rota__task *self,
+                                     char *buf, size_t size, int64_t offset);
 
 #endif

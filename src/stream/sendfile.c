@@ -3,11 +3,12 @@
  * Sending files through a stream
  *
  * The task has the writer's turn from the first byte to the last, as
- * rota_write() has, so nothing comes in between. The system sends the file by
- * itself when nothing is queued before it; through a filter, or to what the
- * system cannot send files to, the pieces are read and written.
+ * rota_write() has, so nothing comes in between. The system sends by itself
+ * what it has in memory, when nothing is queued before it. What a disk must be
+ * asked for, what goes through a filter, or to where the system cannot send
+ * files, is read, by a thread if need be, and written.
  */
-#include "stream/file.h"
+#include "stream/parcel.h"
 #include "stream/stream.h"
 
 static intptr_t still_open(const rota_stream *stream)
@@ -15,23 +16,31 @@ static intptr_t still_open(const rota_stream *stream)
     return stream->closing ? -ROTA_ECLOSING : stream->conn.error;
 }
 
-static intptr_t wait_for_room(rota_stream *stream, struct rota__task *self)
+struct stream_sending {
+    struct rota__sending sending;
+    rota_stream *stream;
+};
+
+static rota_stream *stream_of(struct rota__sending *it)
 {
+    return rota__container_of(it, struct stream_sending, sending)->stream;
+}
+
+static intptr_t wait_for_room(struct rota__sending *it)
+{
+    rota_stream *stream = stream_of(it);
     struct rota__waiter waiter;
-    intptr_t err = rota__stream_wait(stream, self, &waiter, &stream->flow);
+    intptr_t err = rota__stream_wait(stream, it->self, &waiter, &stream->flow);
 
     return err < 0 ? err : still_open(stream);
 }
 
 /* A peer that keeps up must not keep the loop. */
-static intptr_t let_others_run(rota_stream *stream, struct rota__task *self)
+static intptr_t let_others_run(struct rota__sending *it)
 {
-    intptr_t err;
+    intptr_t err = rota__yield(it->self);
 
-    stream->users++;
-    err = rota__yield(self);
-    stream->users--;
-    return err < 0 ? err : still_open(stream);
+    return err < 0 ? err : still_open(stream_of(it));
 }
 
 /* Or else the file is to blame, or the call. */
@@ -42,10 +51,11 @@ static bool is_of_connection(intptr_t error)
            error == -ENETUNREACH || error == -ENETDOWN;
 }
 
-/* Bytes, 0 at the end of the file, or an error; -EAGAIN: wait for room. */
-static intptr_t send_piece(struct rota__conn *conn,
-                           const struct rota__parcel *parcel, size_t size)
+/* -EAGAIN: wait for room. */
+static intptr_t send_piece(struct rota__sending *it, size_t size)
 {
+    const struct rota__parcel *parcel = it->parcel;
+    struct rota__conn *conn = &stream_of(it)->conn;
     intptr_t n;
 
     if (!conn->may_write || rota__buffer_size(&conn->out) > 0)
@@ -58,98 +68,46 @@ static intptr_t send_piece(struct rota__conn *conn,
     return n;
 }
 
-static intptr_t send_by_the_system(rota_stream *stream, struct rota__task *self,
-                                   struct rota__parcel *parcel)
-{
-    size_t size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
-    intptr_t err = 0;
-
-    while (err == 0 && size > 0) {
-        intptr_t n = send_piece(&stream->conn, parcel, size);
-
-        if (n == 0)
-            break;
-        if (n > 0)
-            rota__parcel_advance(parcel, (size_t)n);
-        if (n == -EAGAIN)
-            err = wait_for_room(stream, self);
-        else if (n < 0)
-            err = n;
-        else if ((size_t)n == size)
-            err = let_others_run(stream, self);
-        size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
-    }
-    return err;
-}
-
-/* --- In pieces ---------------------------------------------------------- */
-
-static intptr_t write_piece(rota_stream *stream, struct rota__task *self,
-                            struct rota__parcel *parcel, const char *data,
+static intptr_t write_piece(struct rota__sending *it, const char *data,
                             size_t size)
 {
-    while (size > 0) {
-        intptr_t n = rota__conn_write(&stream->conn, data, size);
+    rota_stream *stream = stream_of(it);
+    intptr_t n = still_open(stream);
 
+    while (n >= 0 && size > 0) {
+        n = rota__conn_write(&stream->conn, data, size);
         if (n == 0)
-            n = wait_for_room(stream, self);
-        if (n < 0)
-            return n;
-        rota__parcel_advance(parcel, (size_t)n);
+            n = wait_for_room(it);
+        if (n <= 0)
+            continue;
+        rota__parcel_advance(it->parcel, (size_t)n);
         data += n;
         size -= (size_t)n;
     }
-    return let_others_run(stream, self);
+    return n < 0 ? n : 0;
 }
 
-static intptr_t read_piece(rota_stream *stream, struct rota__task *self,
-                           const struct rota__parcel *parcel,
-                           struct rota__file_reader *reader, const char **data)
-{
-    size_t size = rota__parcel_next(parcel, ROTA__FILE_PIECE);
-    intptr_t err;
-    intptr_t n;
+static const struct rota__sending_ops ops = {send_piece, write_piece,
+                                             wait_for_room, let_others_run};
 
-    if (size == 0)
-        return 0;
-    stream->users++;
-    n = rota__file_reader_read(reader, self, parcel->offset, size, data);
-    stream->users--;
-    err = still_open(stream);
-    return n < 0 || err == 0 ? n : err;
-}
-
-static intptr_t send_in_pieces(rota_stream *stream, struct rota__task *self,
-                               struct rota__parcel *parcel)
-{
-    struct rota__file_reader *reader;
-    const char *data;
-    intptr_t n = rota__file_reader_open(&reader, self->loop, parcel->file);
-
-    if (n < 0)
-        return n;
-    while ((n = read_piece(stream, self, parcel, reader, &data)) > 0) {
-        n = write_piece(stream, self, parcel, data, (size_t)n);
-        if (n < 0)
-            break;
-    }
-    rota__file_reader_close(reader);
-    return n;
-}
-
+/* The stream stays, whoever frees it meanwhile. */
 static intptr_t send_file(rota_stream *stream, struct rota__task *self,
                           struct rota__parcel *parcel)
 {
+    struct stream_sending it = {
+        .sending = {.ops = &ops,
+                    .self = self,
+                    .parcel = parcel,
+                    .by_system = !stream->conn.filter},
+        .stream = stream,
+    };
     intptr_t err = rota__stream_get_turn(stream, self);
 
     if (err < 0)
         return err;
-    if (stream->conn.filter)
-        err = -EOPNOTSUPP;
-    else
-        err = send_by_the_system(stream, self, parcel);
-    if (rota__sendfile_cannot(err))
-        err = send_in_pieces(stream, self, parcel);
+    stream->users++;
+    err = rota__parcel_send(&it.sending);
+    stream->users--;
     rota__stream_release_writer(stream);
     return err;
 }

@@ -5,7 +5,7 @@
  * Each call asks the system first, and waits only if it must. Between two
  * waits nothing is remembered of the fd.
  */
-#include "stream/file.h"
+#include "stream/parcel.h"
 #include <rota/sock.h>
 
 /* So much of one write, so that other tasks have their turn. */
@@ -150,79 +150,59 @@ int rota_sock_accept(int fd, rota_address *from)
 
 /* --- Files -------------------------------------------------------------- */
 
-static intptr_t send_by_the_system(struct rota__task *self, int fd,
-                                   struct rota__parcel *parcel)
+struct sock_sending {
+    struct rota__sending sending;
+    int fd;
+};
+
+static int sock_of(struct rota__sending *it)
 {
-    size_t size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
-    intptr_t err = 0;
+    return rota__container_of(it, struct sock_sending, sending)->fd;
+}
 
-    while (err == 0 && size > 0) {
-        intptr_t n = rota__sendfile(fd, parcel->file, parcel->offset, size);
+static intptr_t send_piece(struct rota__sending *it, size_t size)
+{
+    return rota__sendfile(sock_of(it), it->parcel->file, it->parcel->offset,
+                          size);
+}
 
-        if (n == 0)
-            break;
-        if (n > 0)
-            rota__parcel_advance(parcel, (size_t)n);
-        if (n == -EAGAIN)
-            err = rota__wait_for_fd(self, fd, true);
-        else if (n < 0)
-            err = n;
-        else if ((size_t)n == size)
-            err = rota__yield(self);
-        size = rota__parcel_next(parcel, ROTA__PARCEL_PIECE);
-    }
+static intptr_t write_piece(struct rota__sending *it, const char *data,
+                            size_t size)
+{
+    size_t sent = 0;
+    intptr_t err =
+        send_all(it->self, sock_of(it), rota__fd_send, data, size, &sent);
+
+    rota__parcel_advance(it->parcel, sent);
     return err;
 }
 
-/* Reads and sends one; 0 at the end, or an error. */
-static intptr_t send_piece(struct rota__task *self, int fd,
-                           struct rota__parcel *parcel,
-                           struct rota__file_reader *reader)
+static intptr_t wait_for_room(struct rota__sending *it)
 {
-    size_t size = rota__parcel_next(parcel, ROTA__FILE_PIECE);
-    size_t sent = 0;
-    const char *data;
-    intptr_t n;
-    intptr_t err;
-
-    if (size == 0)
-        return 0;
-    n = rota__file_reader_read(reader, self, parcel->offset, size, &data);
-    if (n <= 0)
-        return n;
-    err = send_all(self, fd, rota__fd_send, data, (size_t)n, &sent);
-    rota__parcel_advance(parcel, sent);
-    if (err == 0)
-        err = rota__yield(self);
-    return err < 0 ? err : n;
+    return rota__wait_for_fd(it->self, sock_of(it), true);
 }
 
-static intptr_t send_in_pieces(struct rota__task *self, int fd,
-                               struct rota__parcel *parcel)
+static intptr_t let_others_run(struct rota__sending *it)
 {
-    struct rota__file_reader *reader;
-    intptr_t n = rota__file_reader_open(&reader, self->loop, parcel->file);
-
-    if (n < 0)
-        return n;
-    do
-        n = send_piece(self, fd, parcel, reader);
-    while (n > 0);
-    rota__file_reader_close(reader);
-    return n;
+    return rota__yield(it->self);
 }
+
+static const struct rota__sending_ops ops = {send_piece, write_piece,
+                                             wait_for_room, let_others_run};
 
 static intptr_t send_file(struct rota__task *self, int fd,
                           struct rota__parcel *parcel)
 {
+    struct sock_sending it = {
+        .sending = {.ops = &ops,
+                    .self = self,
+                    .parcel = parcel,
+                    .by_system = true},
+        .fd = fd,
+    };
     intptr_t err = rota__sendfile_prepare(fd);
 
-    if (err < 0)
-        return err;
-    err = send_by_the_system(self, fd, parcel);
-    if (rota__sendfile_cannot(err))
-        err = send_in_pieces(self, fd, parcel);
-    return err;
+    return err < 0 ? err : rota__parcel_send(&it.sending);
 }
 
 intptr_t rota_sock_sendfile(int fd, int file, int64_t offset, size_t count,

@@ -47,6 +47,14 @@ static void writable(struct rota__conn *conn)
         wake_reader(stream, 0);
 }
 
+static void room(struct rota__conn *conn)
+{
+    rota_stream *stream = stream_of(conn);
+
+    rota__stream_update_paused(stream);
+    rota__unpark_all(&stream->flow, 0);
+}
+
 static void release(rota_stream *stream)
 {
     rota__at_close_remove(&stream->at_close);
@@ -71,6 +79,7 @@ static void closed(struct rota__conn *conn)
 const struct rota__conn_events rota__stream_events = {
     .readable = readable,
     .writable = writable,
+    .room = room,
     .closed = closed,
 };
 

@@ -52,6 +52,13 @@ static void loop_closes(struct rota__at_close *at_close)
 
 /* --- Making ------------------------------------------------------------- */
 
+void rota__process_init(rota_process *process, rota_loop *loop)
+{
+    rota__list_init(&process->waiters);
+    process->base.child.exited = exited;
+    rota__at_close_add(loop, &process->at_close, loop_closes);
+}
+
 static int open_streams(rota_process *process, rota_loop *loop, size_t limit)
 {
     for (int i = 0; i < 3; i++) {
@@ -82,15 +89,10 @@ static int create(rota_process **out, const char *const *argv,
     process = rota__zalloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    rota__list_init(&process->waiters);
-    process->base.child.exited = exited;
+    rota__process_init(process, loop);
     err = rota__process_start(&process->base, loop, argv, command, options);
-    if (err < 0) {
-        rota__free(process);
-        return err;
-    }
-    rota__at_close_add(loop, &process->at_close, loop_closes);
-    err = open_streams(process, loop, options ? options->limit : 0);
+    if (err == 0)
+        err = open_streams(process, loop, options ? options->limit : 0);
     if (err == 0)
         *out = process;
     else
@@ -163,7 +165,7 @@ int rota__process_check(const rota_process *process,
 {
     if (!self)
         return rota__not_a_task(function);
-    if (!process->base.child.ended && self->loop != process->base.child.loop)
+    if (self->loop != process->base.child.loop)
         return rota__misuse(self->loop, -EINVAL, function,
                             "a process belongs to the loop that started it");
     return 0;

@@ -18,6 +18,8 @@ struct rota_process {
     bool given_up;  /* the child is the loop's, until it is reaped */
 };
 
+/* One that is zero, and whose child is still to be started. */
+void rota__process_init(rota_process *process, rota_loop *loop);
 /* 0, -ROTA_ENOTASK or -EINVAL (another loop's). */
 int rota__process_check(const rota_process *process,
                         const struct rota__task *self, const char *function);

@@ -10,6 +10,14 @@ void rota__conn_fail(struct rota__conn *conn, intptr_t error)
         conn->error = (int)error;
 }
 
+/* A pipe with nothing to flush; a hang-up may be an error, and is told. */
+static bool has_only_room(const struct rota__conn *conn, unsigned events)
+{
+    return conn->pipe && conn->events->room && !(events & ROTA__HANGUP) &&
+           rota__buffer_size(&conn->out) == 0 && !conn->end_after_out &&
+           !conn->flushing;
+}
+
 /* In the middle of polling: flags at once, everything else in its turn. */
 static void conn_ready(struct rota__watch *watch, unsigned events)
 {
@@ -26,7 +34,9 @@ static void conn_ready(struct rota__watch *watch, unsigned events)
         return; /* nobody waits for it */
     if (events & (ROTA__WRITABLE | ROTA__HANGUP)) {
         conn->may_write = true;
-        if (rota__list_empty(&conn->on_writable.link))
+        if (has_only_room(conn, events))
+            conn->events->room(conn);
+        else if (rota__list_empty(&conn->on_writable.link))
             rota__ready(conn->loop, &conn->on_writable);
     }
 }

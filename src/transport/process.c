@@ -91,7 +91,7 @@ static int open_null(struct ends *ends)
 static int open_stream(struct rota__process *process, struct ends *ends, int i,
                        int what, struct rota__spawn *spawn)
 {
-    int fd = spawn->fds[i];
+    int fd;
 
     if (what == ROTA_PIPE) {
         int err = rota__pipe_open(i == 0, &process->pipes[i], &ends->theirs[i]);

@@ -50,6 +50,9 @@ struct rota__conn_events {
     void (*readable)(struct rota__conn *conn);
     /* The kernel takes bytes again and `out` may be shorter; or an error. */
     void (*writable)(struct rota__conn *conn);
+    /* NULL, or for a pipe instead of that when `out` is empty: a turn sooner,
+       in the middle of polling. */
+    void (*room)(struct rota__conn *conn);
     /* The fd is closed; the last call. */
     void (*closed)(struct rota__conn *conn);
 };
