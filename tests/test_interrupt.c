@@ -30,11 +30,14 @@ static void the_first_cancels_the_main_task(void)
 static intptr_t send_and_sleep(void *arg)
 {
     struct sender *sender = arg;
+    rota_future never;
     int err;
 
     sender->loop = rota_get_running_loop();
     start_sender(sender);
-    err = rota_sleep(3600);
+    rota_future_init(&never, sender->loop);
+    err = rota_await_future(&never, NULL);
+    rota_future_fini(&never);
     join_sender(sender);
     return err;
 }

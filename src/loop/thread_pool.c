@@ -293,7 +293,8 @@ static int have_worker(struct thread_pool *pool)
 {
     int err = 0;
 
-    while (err == 0 && pool->waiting >= pool->workers - pool->busy &&
+    while (err == 0 && !pool->closing &&
+           pool->waiting >= pool->workers - pool->busy &&
            pool->workers < pool->options.max_workers)
         err = hire(pool);
     if (pool->closing)
@@ -367,16 +368,18 @@ static bool cancel(rota_executor *executor, rota_job *job)
 
 static void wait_for_all(struct thread_pool *pool)
 {
+    pthread_t last;
     bool join;
 
     pthread_mutex_lock(&pool->lock);
     while (pool->threads > 0)
         pthread_cond_wait(&pool->all_ended, &pool->lock);
+    last = pool->ended;
     join = pool->has_ended;
     pool->has_ended = false;
     pthread_mutex_unlock(&pool->lock);
     if (join)
-        pthread_join(pool->ended, NULL);
+        pthread_join(last, NULL);
 }
 
 static int shut_down(rota_executor *executor, bool wait, bool cancel)

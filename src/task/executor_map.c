@@ -120,7 +120,7 @@ static struct chunk *make_chunk(const struct mapping *mapping, size_t count)
     size_t results = (count * sizeof(intptr_t) + align - 1) / align * align;
     size_t items = sizeof(struct cargo) + results;
     struct chunk *chunk =
-        rota__alloc(sizeof *chunk + results + count * mapping->size);
+        rota__zalloc(sizeof *chunk + results + count * mapping->size);
 
     if (!chunk)
         return NULL;
