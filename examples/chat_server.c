@@ -148,6 +148,8 @@ int main(int argc, char **argv)
     int port = argc > 1 ? parse_port(argv[1]) : 7001;
     intptr_t err = rota_run(amain, &port);
 
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "chat_server: %s\n", rota_strerror(err));
     return err < 0;

@@ -44,6 +44,8 @@ int main(int argc, char **argv)
             place.port = parse_port(argv[i]);
     }
     err = rota_run(amain, &place);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "delay_server: %s port %d: %s\n", place.host,
                 place.port, rota_strerror(err));

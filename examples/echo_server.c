@@ -48,6 +48,8 @@ int main(int argc, char **argv)
     if (argc > 2)
         patience = strtod(argv[2], NULL);
     err = rota_run(amain, NULL);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "echo_server: port %d: %s\n", port, rota_strerror(err));
     return err < 0;

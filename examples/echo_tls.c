@@ -66,6 +66,8 @@ int main(int argc, char **argv)
         return 1;
     err = rota_run(amain, context);
     rota_tls_context_free(context);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "echo_tls: port %d: %s\n", port, rota_strerror(err));
     return err < 0;

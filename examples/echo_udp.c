@@ -58,6 +58,8 @@ int main(int argc, char **argv)
     err = rota_address_parse(&local, "127.0.0.1", port);
     if (err == 0)
         err = rota_run(amain, &local);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "echo_udp: port %d: %s\n", port, rota_strerror(err));
     return err < 0;

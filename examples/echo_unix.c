@@ -42,6 +42,8 @@ int main(int argc, char **argv)
         return 2;
     }
     err = rota_run(amain, argv[1]);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "echo_unix: %s: %s\n", argv[1], rota_strerror(err));
     return err < 0;

@@ -169,6 +169,8 @@ int main(int argc, char **argv)
         return 1;
     }
     err = rota_run(amain, argv);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "http_files: %s\n", rota_strerror(err));
     return err < 0;

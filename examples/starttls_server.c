@@ -135,6 +135,8 @@ int main(int argc, char **argv)
     }
     err = rota_run(amain, context);
     rota_tls_context_free(context);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "starttls_server: port %d: %s\n", port,
                 rota_strerror(err));

@@ -92,6 +92,8 @@ int main(int argc, char **argv)
     port = argv[1];
     target = (struct target){argv[2], parse_port(argv[3])};
     err = rota_run(amain, &target);
+    if (err == -EINTR) /* Ctrl-C */
+        err = 0;
     if (err < 0)
         fprintf(stderr, "tcp_proxy: %s\n", rota_strerror(err));
     return err < 0;

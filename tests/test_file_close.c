@@ -254,6 +254,7 @@ static void close_during(struct unfinished *self)
     pthread_t opener;
 
     assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    keep_order(loop);
     assert_int_equal(rota_loop_run_until_complete(loop, begin_unfinished, self),
                      0);
     opener = start_thread(open_the_gate, NULL);
@@ -363,6 +364,7 @@ static void a_loop_that_closes_leaves_no_copy_and_no_queue(void)
 
     enter_folder();
     assert_int_equal(rota_new_event_loop(&loop, NULL), 0);
+    keep_order(loop);
     assert_int_equal(rota_loop_run_until_complete(loop, wait_in_line, &self),
                      0);
     rota_loop_free(loop);
