@@ -7,6 +7,8 @@
 #include "files.h"
 #include "held_files.h"
 
+#include <sys/mman.h>
+
 #define STRANGE "/proc/version"
 
 static intptr_t send_strange(void *way)
@@ -40,4 +42,59 @@ static void the_loop_does_not_wait_for_a_disk(void)
     each_way(send_strange);
 }
 
-HARNESS_MAIN(TEST(the_loop_does_not_wait_for_a_disk))
+/* Pages that are there, asked of the system without fetching any. */
+static size_t count_resident(int file, size_t size)
+{
+    unsigned char pages[SIZE / 4096 + 1];
+    void *memory = mmap(NULL, size, PROT_READ, MAP_SHARED, file, 0);
+    size_t count = 0;
+
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    assert_int_equal(mincore(memory, size, pages), 0);
+    for (size_t i = 0; i < (size + 4095) / 4096; i++)
+        count += pages[i] & 1;
+    munmap(memory, size);
+    return count;
+}
+
+/* Only its first page is in memory, and the system does not read ahead. */
+static int make_cold_file(void)
+{
+    int file = make_file(SIZE);
+    char byte;
+
+    assert_int_equal(posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM), 0);
+    assert_int_equal(pread(file, &byte, 1, 0), 1);
+    return file;
+}
+
+static intptr_t begin_to_send_cold(void *way)
+{
+    struct scene scene;
+    struct sending sending = {.scene = &scene, .file = make_cold_file()};
+    size_t resident = count_resident(sending.file, SIZE);
+    rota_task task;
+
+    if (resident > 10)
+        harness_skip("/tmp is in memory");
+    scene_open(&scene, (enum way)(intptr_t)way);
+    hold_files();
+    task = start(send_it, &sending);
+    pass_turns(3);
+    assert_in_range(count_resident(sending.file, SIZE), 1, resident + 10);
+    open_gate();
+    (void)rota_task_cancel(task);
+    assert_int_equal(rota_await(task), -ECANCELED);
+    scene_end(&scene);
+    close(scene.peer);
+    close(sending.file);
+    return 0;
+}
+
+static void a_file_that_begins_in_memory_may_end_on_a_disk(void)
+{
+    each_way(begin_to_send_cold);
+}
+
+HARNESS_MAIN(TEST(the_loop_does_not_wait_for_a_disk),
+             TEST(a_file_that_begins_in_memory_may_end_on_a_disk))

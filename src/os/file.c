@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "os/sigpipe.h"
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -84,8 +85,7 @@ intptr_t rota__file_read(int file, void *buf, size_t size, int64_t offset)
 }
 
 #if defined(RWF_NOWAIT)
-#include <linux/magic.h>
-#include <sys/vfs.h>
+#define READ_AHEAD (128 << 10) /* what the system fetches at once, mostly */
 
 static ssize_t read_now(int file, void *buf, size_t size, int64_t offset)
 {
@@ -102,23 +102,34 @@ intptr_t rota__file_read_cached(int file, void *buf, size_t size,
     return n >= 0 ? n : -EAGAIN;
 }
 
-/* Where a file system cannot tell. */
-static bool is_in_memory(int file)
-{
-    struct statfs status;
-
-    return fstatfs(file, &status) == 0 &&
-           (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
-}
-
-bool rota__file_is_at_hand(int file, int64_t offset, size_t size)
+static bool is_there(int file, int64_t offset)
 {
     char byte;
-    ssize_t n = read_now(file, &byte, 1, offset);
 
-    if (n == 1 && size > 1 && offset < INT64_MAX - (int64_t)size)
-        n = read_now(file, &byte, 1, offset + (int64_t)size - 1);
-    return n >= 0 || (errno != EAGAIN && is_in_memory(file));
+    return read_now(file, &byte, 1, offset) >= 0;
+}
+
+/* Without asking a server. */
+static int64_t size_of(int file)
+{
+    struct statx status;
+
+    return statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE,
+                 &status) == 0
+               ? (int64_t)status.stx_size
+               : 0;
+}
+
+/* A file that cannot say, as on NFS, is not. */
+bool rota__file_is_at_hand(int file, int64_t offset, size_t size)
+{
+    int64_t left = size_of(file) - offset;
+    int64_t end = offset + (left < (int64_t)size ? left : (int64_t)size);
+
+    for (int64_t at = offset; at < end; at += READ_AHEAD)
+        if (!is_there(file, at))
+            return false;
+    return is_there(file, end > offset ? end - 1 : offset);
 }
 #else
 intptr_t rota__file_read_cached(int file, void *buf, size_t size,

@@ -146,8 +146,8 @@ bool rota__sendfile_cannot(intptr_t error);
 intptr_t rota__file_read(int file, void *buf, size_t size, int64_t offset);
 intptr_t rota__file_read_cached(int file, void *buf, size_t size,
                                 int64_t offset);
-/* False if these bytes would have to be fetched, as far as their ends tell;
-   true where nobody can know. */
+/* False if these bytes, as many as there are, would have to be fetched, as far
+   as samples tell; true on systems where nobody can know. */
 bool rota__file_is_at_hand(int file, int64_t offset, size_t size);
 /* Close-on-exec. */
 int rota__fd_copy(int fd);
