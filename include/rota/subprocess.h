@@ -14,7 +14,8 @@
  *
  * Every child is waited for, by the loop, whatever happens: none is left as a
  * zombie, and no child of another library is touched. A child that still runs
- * when its process is freed, or when the loop closes, is killed.
+ * when its process is freed, or when the loop closes, is killed; only one that
+ * we may not kill, as it has another user's rights, can outlive the loop.
  */
 #ifndef ROTA_SUBPROCESS_H
 #define ROTA_SUBPROCESS_H
@@ -127,10 +128,11 @@ typedef struct rota_process_output {
  * early is no error, nor is a stream that was closed before or meanwhile.
  * Errors: -ETIMEDOUT (the timeout) and -ROTA_ELIMIT (the limit): the child,
  * but not what it has started itself, was killed and waited for; -ECANCELED:
- * it goes on, and has had a part of the input; -EINVAL (an input, but stdin is
+ * it goes on, unless it was being killed, and has had a part of the input;
+ * -EINVAL (an input, but stdin is
  * no pipe; a negative timeout), -EBUSY (another task reads or writes),
  * -ROTA_ECLOSING (an input, but stdin is closed; or the process was freed),
- * -ENOMEM, -ROTA_ENOTASK.  asyncio: Process.communicate().
+ * -ENOMEM (it goes on), -ROTA_ENOTASK.  asyncio: Process.communicate().
  */
 int rota_process_communicate(rota_process *process,
                              const rota_communicate_options *options,

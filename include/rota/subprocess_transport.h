@@ -4,7 +4,8 @@
  *
  * Mirrors SubprocessProtocol and SubprocessTransport of asyncio's manual, for
  * those who want no task. The functions are called on the loop's thread, in
- * turns of it, never from inside the call that caused them:
+ * turns of it, never from inside the call that caused them, but for
+ * pause_writing:
  *
  *     connection_made -> (pipe_data_received | pipe_connection_lost |
  *     process_exited)* -> connection_lost

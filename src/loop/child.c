@@ -84,7 +84,7 @@ static void finish(struct rota__child *child, int returncode)
     child->ended = true;
 }
 
-static void report_unknown(const struct rota__child *child)
+static void report_unknown(rota_loop *loop, pid_t pid)
 {
     char message[128];
     const rota_exception_context context = {.message = message,
@@ -93,8 +93,8 @@ static void report_unknown(const struct rota__child *child)
     snprintf(message, sizeof message,
              "child process %ld was waited for by somebody else: "
              "its returncode is taken to be %d",
-             (long)child->id.pid, UNKNOWN_RETURNCODE);
-    rota_call_exception_handler(child->loop, &context);
+             (long)pid, UNKNOWN_RETURNCODE);
+    rota_call_exception_handler(loop, &context);
 }
 
 /* A debugger hears of the end before we do: it is told again then. */
@@ -105,21 +105,26 @@ static void wait_on(struct rota__child *child)
                              ROTA__READABLE);
 }
 
+/* The report comes last: whoever hears it may free the child. */
 static void ask(struct rota__handle *handle)
 {
     struct rota__child *child =
         rota__container_of(handle, struct rota__child, handle);
+    rota_loop *loop = child->loop;
+    pid_t pid = child->id.pid;
     int returncode = UNKNOWN_RETURNCODE;
     int ended = rota__process_reap(&child->id, false, &returncode);
+    bool unknown;
 
     if (ended == 0) {
         wait_on(child);
         return;
     }
-    if (ended < 0 && !child->given_up)
-        report_unknown(child);
+    unknown = ended < 0 && !child->given_up;
     finish(child, returncode);
     child->exited(child);
+    if (unknown)
+        report_unknown(loop, pid);
 }
 
 /* False for one that we may not kill and that still runs. */
@@ -162,10 +167,11 @@ static void loop_closes(struct rota__at_close *hook)
 
 static int find_or_make(rota_loop *loop, struct rota__children **out)
 {
-    const char *watcher = getenv("ROTA_CHILD_WATCHER");
     struct rota__children *children = loop->children;
 
     if (!children) {
+        const char *watcher = getenv("ROTA_CHILD_WATCHER");
+
         children = rota__zalloc(sizeof *children);
         if (!children)
             return -ENOMEM;

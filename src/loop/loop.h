@@ -87,6 +87,7 @@ struct rota_loop {
     bool keep_order; /* of the ready queue: no seed */
     bool virtual_clock;
     int64_t virtual_now;
+    int64_t waited; /* since then, in real time, while children run */
     struct rota__clock clock;
     uint64_t seed;
     struct rota__link **shuffled;
@@ -113,7 +114,7 @@ struct rota_loop {
     size_t job_count;
     size_t default_jobs; /* of these, the default executor's */
     struct rota__link job_watchers;
-    atomic_uint posters;              /* that are telling of a job's end */
+    atomic_uint posters; /* that are telling of a job's end */
     struct rota_executor *pools[ROTA__POOLS]; /* its own, made on demand */
     struct rota_executor *executor; /* the default one, if it was set */
     bool executor_shut;
@@ -121,9 +122,9 @@ struct rota_loop {
     size_t child_count;              /* that have not ended */
 
     struct rota__watchdog *watchdog; /* or NULL */
-    struct rota__tasks *tasks;  /* the task layer's; made on demand */
-    struct rota__running *runs; /* the run that is under way, or NULL */
-    char *scratch;              /* unless it is lent */
+    struct rota__tasks *tasks;       /* the task layer's; made on demand */
+    struct rota__running *runs;      /* the run that is under way, or NULL */
+    char *scratch;                   /* unless it is lent */
     size_t stack_size;
     bool allow_unguarded_stacks;
     bool eager_start;

@@ -62,15 +62,21 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     return deliver(loop, count);
 }
 
-/* While a child runs, time takes its time: 1 when there was none left. */
+/*
+ * While a child runs, time takes its time, however often it speaks meanwhile:
+ * 1 when the real time that is left has been waited.
+ */
 static int wait_for_children(rota_loop *loop, int64_t left)
 {
     int64_t began = rota__clock_now();
-    int err = sleep_for(loop, left);
+    int err = 0;
 
+    if (loop->waited < left)
+        err = sleep_for(loop, left - loop->waited);
+    loop->waited += rota__clock_now() - began;
     if (err < 0 || something_ready(loop))
         return err;
-    return rota__clock_now() - began >= left;
+    return loop->waited >= left;
 }
 
 static int wait_virtually(rota_loop *loop)
@@ -90,6 +96,7 @@ static int wait_virtually(rota_loop *loop)
     }
     if (next->key > loop->virtual_now)
         loop->virtual_now = next->key;
+    loop->waited = 0;
     return 0;
 }
 

@@ -75,6 +75,7 @@ static void take_places(struct talk *talk)
             ear(talk, i)->reader = &talk->waiter;
     if (is_open(in)) {
         in->writing = true;
+        in->users++;
         talk->in = in;
     }
 }
@@ -103,6 +104,7 @@ static void stop_saying(struct talk *talk)
         return;
     talk->in = NULL;
     rota__stream_release_writer(in);
+    in->users--;
     rota__stream_leave(in);
 }
 
