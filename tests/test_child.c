@@ -233,6 +233,44 @@ static void a_child_that_somebody_else_waited_for_is_reported(void)
 }
 ON_EACH_WATCHER(a_child_that_somebody_else_waited_for_is_reported)
 
+static void forget(struct rota__child *child)
+{
+    rota__free(rota__container_of(child, struct told, child));
+}
+
+static void free_at_report(rota_loop *loop,
+                           const rota_exception_context *context, void *arg)
+{
+    struct told *told = arg;
+
+    count_report(loop, context, NULL);
+    assert_int_equal(told->times, 1);
+    assert_true(told->child.ended);
+    assert_int_equal(told->child.returncode, 255);
+    assert_int_equal(rota__child_signal(&told->child, SIGKILL), -ESRCH);
+    rota__child_end(&told->child);
+    rota__child_give_up(&told->child, forget);
+    rota_loop_stop(loop);
+}
+
+static void who_hears_such_a_report_may_free_the_child(void)
+{
+    rota_loop *loop = new_loop();
+    struct told *told = rota__zalloc(sizeof *told);
+    const struct rota__process_id id = spawn_shell("exit 3");
+
+    assert_non_null(told);
+    told->child.exited = note_end;
+    rota_set_exception_handler(loop, free_at_report, told);
+    assert_int_equal(rota__child_begin(&told->child, loop, &id), 0);
+    assert_int_equal(waitpid(id.pid, NULL, 0), id.pid);
+    assert_int_equal(rota_loop_run_forever(loop), 0);
+    assert_int_equal(reports, 1);
+    assert_int_equal(loop->child_count, 0);
+    rota_loop_free(loop);
+}
+ON_EACH_WATCHER(who_hears_such_a_report_may_free_the_child)
+
 /* The kernel reaps it then, and nobody knows how it ended. */
 static void a_child_whose_signal_is_ignored_has_no_known_end(void)
 {
@@ -490,12 +528,56 @@ static void a_timer_beside_a_child_for_ever_still_comes(void)
     rota_loop_free(loop);
 }
 
+/* Until it is killed. */
+_Noreturn static void speak_for_ever(int to)
+{
+    const struct timespec a_while = {.tv_nsec = 20 * 1000 * 1000};
+
+    for (;;) {
+        (void)!write(to, "x", 1);
+        nanosleep(&a_while, NULL);
+    }
+}
+
+static void hear(void *fd)
+{
+    char text[64];
+
+    assert_true(read(*(int *)fd, text, sizeof text) > 0);
+}
+
+static void a_timer_beside_a_child_that_speaks_still_comes(void)
+{
+    rota_loop *loop = new_loop_in_virtual_time();
+    struct clocked clocked = {.told.child.exited = note_when};
+    struct rota__process_id id = {-1, -1};
+    double began = rota_loop_time(loop);
+    int64_t began_really = rota__clock_now();
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    id.pid = fork();
+    if (id.pid == 0)
+        speak_for_ever(ends[1]);
+    assert_int_equal(rota__child_begin(&clocked.told.child, loop, &id), 0);
+    assert_int_equal(rota_add_reader(loop, ends[0], hear, &ends[0]), 0);
+    rota_call_later(loop, NULL, 0.1, note_timer, &clocked);
+    assert_int_equal(rota_loop_run_forever(loop), 0);
+    assert_true(clocked.timer >= began + 0.1);
+    assert_true(rota__clock_now() - began_really >= ROTA__SECOND / 10);
+    assert_false(clocked.told.child.ended);
+    rota_loop_free(loop);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 HARNESS_MAIN(WATCHERS(an_end_is_told_once_with_its_returncode),
              WATCHERS(an_end_before_it_was_watched_is_told),
              WATCHERS(a_signal_ends_a_child),
              WATCHERS(another_librarys_child_is_left_alone),
              WATCHERS(a_child_that_is_traced_is_reaped_after_its_tracer),
              WATCHERS(a_child_that_somebody_else_waited_for_is_reported),
+             WATCHERS(who_hears_such_a_report_may_free_the_child),
              TEST_SKIP_UNDER(a_child_whose_signal_is_ignored_has_no_known_end,
                              HARNESS_VALGRIND,
                              "it has no pidfds, and a handler is no SIG_IGN"),
@@ -507,4 +589,5 @@ HARNESS_MAIN(WATCHERS(an_end_is_told_once_with_its_returncode),
              TEST_TIMEOUT(a_thousand_children_by_pidfd, 60),
              TEST_TIMEOUT(a_thousand_children_by_signal, 60),
              WATCHERS(virtual_time_does_not_jump_over_a_child),
-             TEST(a_timer_beside_a_child_for_ever_still_comes))
+             TEST(a_timer_beside_a_child_for_ever_still_comes),
+             TEST_TIMEOUT(a_timer_beside_a_child_that_speaks_still_comes, 5))

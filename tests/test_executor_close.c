@@ -3,7 +3,9 @@
  * Loops that close while calls wait, run, or have ended untold
  */
 #include "executors.h"
+#include "loop/loop.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static rota_loop *new_loop(void)
@@ -63,24 +65,99 @@ static void calls_that_wait_never_begin(void)
     assert_noted("");
 }
 
-/* The loop's own threads are joined: so what is held there must be let go. */
+/*
+ * The loop's own threads are joined: so what is held there must be let go, as
+ * the loop waits for them; the others are cancelled by then.
+ */
 static void calls_that_wait_for_the_loops_own_pool_never_begin(void)
 {
     enum { MANY = 200 };
     static struct call many[MANY];
     rota_loop *loop = new_loop();
-    pthread_t opener;
+    int threads = rota__processors() + 4;
 
     for (int i = 0; i < MANY; i++) {
         many[i] = (struct call){NULL, held, NULL, 0, NULL, 0};
         begin_call(loop, &many[i]);
     }
-    opener = start_thread(open_when_one_waits, NULL);
+    see_waiting(threads < 32 ? threads : 32);
+    loop->wait_hooks.before = call_open_gate;
+    loop->wait_hooks.after = call_open_gate;
     rota_loop_free(loop);
     memset(many, 0xEE, sizeof many);
-    pthread_join(opener, NULL);
-    assert_in_range(gate.passed, 1, MANY);
+    assert_int_equal(gate.passed, threads < 32 ? threads : 32);
     assert_int_equal(gate.waiting, 0);
+}
+
+/* --- Calls that wait for the loop --------------------------------------- */
+
+/* A task that never ends, on a loop, for a call of the loop's own pool. */
+struct errand {
+    rota_loop *loop;
+    rota_task_function *function;
+    intptr_t result;
+};
+
+static intptr_t wait_for_errand(void *arg)
+{
+    struct errand *errand = arg;
+    rota_concurrent_future *future;
+    int err;
+
+    wait_at_gate();
+    err = rota_run_coroutine_threadsafe(errand->loop, &future, errand->function,
+                                        NULL);
+    errand->result = err;
+    if (err == 0) {
+        errand->result =
+            rota_concurrent_future_result(future, (double)INFINITY);
+        rota_concurrent_future_free(future);
+    }
+    return 0;
+}
+
+static intptr_t run_errand_for_ever(void *arg)
+{
+    call_open_gate(arg);
+    return rota_sleep((double)INFINITY);
+}
+
+static void a_call_that_asks_a_closing_loop_is_refused(void)
+{
+    rota_loop *loop = new_loop();
+    struct errand errand = {loop, must_not_begin, 0};
+    struct call call = {NULL, wait_for_errand, &errand, 0, NULL, 0};
+
+    begin_call(loop, &call);
+    see_waiting(1);
+    loop->wait_hooks.before = call_open_gate;
+    loop->wait_hooks.after = call_open_gate;
+    rota_loop_free(loop);
+    assert_int_equal(errand.result, -ROTA_ECLOSED);
+}
+
+static intptr_t stop_when_asked(void *arg)
+{
+    struct errand *errand = arg;
+
+    open_gate();
+    while (rota_all_tasks(errand->loop, NULL, 0) < 3)
+        assert_int_equal(rota_sleep(0), 0);
+    return 0;
+}
+
+static void a_call_that_waits_for_a_closing_loop_is_told(void)
+{
+    rota_loop *loop = new_loop();
+    struct errand errand = {loop, run_errand_for_ever, 0};
+    struct call call = {NULL, wait_for_errand, &errand, 0, NULL, 0};
+
+    begin_call(loop, &call);
+    see_waiting(1);
+    assert_int_equal(
+        rota_loop_run_until_complete(loop, stop_when_asked, &errand), 0);
+    rota_loop_free(loop);
+    assert_int_equal(errand.result, -ROTA_ECLOSED);
 }
 
 /* --- Calls that run ----------------------------------------------------- */
@@ -253,7 +330,9 @@ static void a_loop_may_close_at_any_moment_of_its_calls(void)
     rota_executor_free(pool);
 }
 
-HARNESS_MAIN(TEST(calls_that_wait_never_begin),
+HARNESS_MAIN(TEST(a_call_that_asks_a_closing_loop_is_refused),
+             TEST(a_call_that_waits_for_a_closing_loop_is_told),
+             TEST(calls_that_wait_never_begin),
              TEST(calls_that_wait_for_the_loops_own_pool_never_begin),
              TEST(a_call_that_runs_on_a_pool_outlives_the_loop),
              TEST(a_loop_that_closes_waits_for_calls_of_its_own_pool),

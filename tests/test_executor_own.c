@@ -58,6 +58,64 @@ static intptr_t tick_beside(void *arg)
     return rota_await(other);
 }
 
+static int end_at_once(rota_executor *executor, rota_job *job)
+{
+    (void)executor;
+    rota_job_end(job, 7);
+    return 0;
+}
+
+static intptr_t call_what_is_not_begun(void *arg)
+{
+    static const rota_executor_ops ops = {.submit = end_at_once};
+    rota_executor careless = {&ops};
+
+    (void)arg;
+    return rota_run_in_executor(&careless, must_not_begin, NULL, 0);
+}
+
+static void a_job_that_is_ended_without_a_beginning_is_told(void)
+{
+    assert_int_equal(run_virtually(call_what_is_not_begun, NULL), 7);
+}
+
+/* One that makes its calls later, by the loop's own timers. */
+struct delaying {
+    rota_executor executor;
+    rota_timer_handle timer;
+    rota_job *job;
+};
+
+static void call_now(void *arg)
+{
+    struct delaying *self = arg;
+
+    if (rota_job_begin(self->job))
+        rota_job_end(self->job, rota_job_run(self->job));
+}
+
+static int submit_later(rota_executor *executor, rota_job *job)
+{
+    struct delaying *self = (struct delaying *)(void *)executor;
+
+    self->job = job;
+    return rota_call_later(rota_get_running_loop(), &self->timer, 0.05,
+                           call_now, self);
+}
+
+static intptr_t call_later(void *arg)
+{
+    static const rota_executor_ops ops = {.submit = submit_later};
+    struct delaying delaying = {.executor = {&ops}};
+
+    return rota_run_in_executor(&delaying.executor, return_arg, arg, 0);
+}
+
+static void virtual_time_goes_on_for_ones_own_executor(void)
+{
+    assert_int_equal(run_virtually(call_later, (void *)3), 3);
+}
+
 /* As asyncio does, the task hears of it by a callback. */
 static void what_was_done_at_once_is_told_in_a_later_turn(void)
 {
@@ -403,7 +461,9 @@ static void a_call_that_was_given_up_is_cancelled_and_its_task_is_not(void)
                      -ECANCELED);
 }
 
-HARNESS_MAIN(TEST(a_call_may_be_made_inside_of_submit),
+HARNESS_MAIN(TEST(a_job_that_is_ended_without_a_beginning_is_told),
+             TEST(virtual_time_goes_on_for_ones_own_executor),
+             TEST(a_call_may_be_made_inside_of_submit),
              TEST(what_was_done_at_once_is_told_in_a_later_turn),
              TEST(what_was_done_but_not_told_can_be_cancelled),
              TEST(a_future_of_a_call_made_at_once_is_done),

@@ -198,6 +198,34 @@ static void an_fd_is_taken_over_with_its_position(void)
     in_a_folder(take_over_an_fd);
 }
 
+static intptr_t share_an_fd(void *arg)
+{
+    char text[8] = "";
+    rota_file *file;
+    int fd;
+    int other;
+
+    (void)arg;
+    fd = open("f", O_RDWR | O_CREAT, 0600);
+    other = dup(fd);
+    assert_int_equal(rota_file_open_fd(&file, fd), 0);
+    assert_int_equal(rota_file_write(file, "one ", 4), 4);
+    assert_int_equal(lseek(other, 0, SEEK_CUR), 0);
+    assert_int_equal(rota_file_close(file), 0);
+    rota_file_free(file);
+    /* Who has the fd too goes on behind it. */
+    assert_int_equal(write(other, "two", 3), 3);
+    assert_int_equal(pread(other, text, sizeof text, 0), 7);
+    assert_string_equal(text, "one two");
+    close(other);
+    return 0;
+}
+
+static void a_shared_fd_is_left_where_the_file_was(void)
+{
+    in_a_folder(share_an_fd);
+}
+
 static void an_fd_needs_a_running_loop(void)
 {
     rota_file *file;
@@ -247,6 +275,7 @@ static intptr_t look_and_truncate(void *arg)
     assert_int_equal(rota_file_stat(file, &status), 0);
     assert_int_equal(status.st_size, 10);
     assert_true(S_ISREG(status.st_mode));
+    assert_int_equal(rota_file_stat(file, NULL), -EINVAL);
     assert_int_equal(rota_file_truncate(file, 4), 0);
     assert_text_of_file("f", "0123");
     assert_int_equal(rota_file_tell(file), 10);
@@ -444,6 +473,7 @@ HARNESS_MAIN(TEST(what_was_written_is_read_and_the_position_moves),
              TEST(all_is_read_or_the_limit_told),
              TEST(the_position_can_be_moved_but_not_before_the_beginning),
              TEST(an_fd_is_taken_over_with_its_position),
+             TEST(a_shared_fd_is_left_where_the_file_was),
              TEST(an_fd_needs_a_running_loop),
              TEST(offsets_above_four_gibibytes_work),
              TEST(a_file_is_looked_at_cut_and_synced),

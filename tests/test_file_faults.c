@@ -424,11 +424,9 @@ static intptr_t fail_in_order(void *arg)
     assert_int_equal(pipe(fds), 0);
     assert_int_equal(rota_file_open_fd(&file, fds[0]), 0);
     assert_int_equal(write(fds[1], "ab", 2), 2);
-    for (long n = 1; n < 3; n++) {
-        harness_fail_allocation(n);
-        assert_int_equal(rota_file_read(file, room, 2), -ENOMEM);
-        harness_fail_allocation(-1);
-    }
+    harness_fail_allocation(1);
+    assert_int_equal(rota_file_read(file, room, 2), -ENOMEM);
+    harness_fail_allocation(-1);
     assert_int_equal(rota_file_read(file, room, 2), 2);
     assert_memory_equal(room, "ab", 2);
     close(fds[1]);

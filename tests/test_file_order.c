@@ -107,39 +107,6 @@ static void what_a_cancelled_read_took_is_read_by_the_next(void)
     in_a_folder(cancel_read);
 }
 
-static intptr_t cancel_told_read(void *arg)
-{
-    (void)arg;
-    for (int turns = 0; turns < 4; turns++) {
-        char buf[8] = "";
-        struct io io = {.data = buf, .size = 4};
-        struct ends ends;
-        rota_task task;
-        bool told;
-
-        open_pipe(&ends);
-        io.file = ends.out;
-        task = start(do_read, &io);
-        assert_int_equal(write(rota_file_fileno(ends.in), "abcd", 4), 4);
-        pass_turns(1);
-        see_answer();
-        pass_turns(turns);
-        told = rota_task_cancel(task) == 0;
-        assert_int_equal(rota_await(task), told ? 4 : -ECANCELED);
-        if (!told)
-            assert_int_equal(rota_file_read(ends.out, buf, 8), 4);
-        assert_string_equal(buf, "abcd");
-        free_pipe(&ends);
-        pass_jobs();
-    }
-    return 0;
-}
-
-static void what_came_for_a_cancelled_read_is_read_by_the_next(void)
-{
-    in_a_folder(cancel_told_read);
-}
-
 static intptr_t cancel_write(void *arg)
 {
     size_t size = 200000; /* more than the pipe takes at once */
@@ -324,7 +291,6 @@ static void a_terminal_is_read_by_lines(void)
 HARNESS_MAIN(TEST(a_pipe_is_read_and_written_but_has_no_positions),
              TEST(a_read_that_has_to_wait_does_not_hold_the_loop),
              TEST(what_a_cancelled_read_took_is_read_by_the_next),
-             TEST(what_came_for_a_cancelled_read_is_read_by_the_next),
              TEST(a_cancelled_write_goes_on_to_its_end_before_the_next),
              TEST(all_of_a_pipe_is_read_and_nothing_lost_above_the_limit),
              TEST(a_pipe_that_nobody_reads_is_an_error_and_no_signal),

@@ -301,6 +301,7 @@ static intptr_t pass_nothing(void *arg)
     assert_int_equal(rota_readlink("f", NULL, 8), -EINVAL);
     assert_int_equal(rota_realpath(NULL, buf, 8), -EINVAL);
     assert_int_equal(rota_readdir(NULL, &directory), -EINVAL);
+    assert_int_equal(rota_readdir(".", NULL), -EINVAL);
     return 0;
 }
 

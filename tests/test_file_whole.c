@@ -37,6 +37,8 @@ static intptr_t read_small_ones(void *arg)
     assert_int_equal(rota_read_file("missing", &data, &size, 0), -ENOENT);
     assert_int_equal(rota_read_file(".", &data, &size, 0), -EISDIR);
     assert_int_equal(rota_read_file(NULL, &data, &size, 0), -EINVAL);
+    assert_int_equal(rota_read_file("f", NULL, &size, 0), -EINVAL);
+    assert_int_equal(rota_read_file("f", &data, NULL, 0), -EINVAL);
     rota_file_data_free(NULL);
     return 0;
 }

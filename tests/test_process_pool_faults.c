@@ -404,6 +404,15 @@ static int lowest_free_fd(void)
     return fd;
 }
 
+/* The thread and its process need fds. */
+static intptr_t try_to_call(rota_executor *pool)
+{
+    rota_concurrent_future *future;
+    int err = rota_executor_submit(pool, &future, give_back, (void *)1, 0);
+
+    return err < 0 ? err : result_of(future);
+}
+
 static void without_fds_a_call_fails_and_the_pool_goes_on(void)
 {
     rota_executor *pool = new_workers(1);
@@ -414,7 +423,7 @@ static void without_fds_a_call_fails_and_the_pool_goes_on(void)
     for (int more = 0; more < 2; more++) {
         none.rlim_cur = (rlim_t)(lowest_free_fd() + more);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-        assert_int_equal(call(pool, give_back, (void *)1, 0), -EMFILE);
+        assert_int_equal(try_to_call(pool), -EMFILE);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     }
     none.rlim_cur = (rlim_t)lowest_free_fd() + 2; /* but no pidfd */
@@ -423,6 +432,24 @@ static void without_fds_a_call_fails_and_the_pool_goes_on(void)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(call(pool, raise_signal, (void *)SIGTERM, 0),
                      -(ROTA_EBROKENPOOL + SIGTERM));
+    end_pool(pool);
+}
+
+/* With one process at hand, no call fails for want of another. */
+static void a_thread_without_a_process_leaves_its_calls_to_others(void)
+{
+    enum { CALLS = 64 };
+    rota_executor *pool = new_workers(8);
+    rota_concurrent_future *futures[CALLS];
+
+    assert_int_equal(call(pool, give_back, (void *)1, 0), 1);
+    refusal = EAGAIN;
+    atomic_store(&forks_refused, 1000000);
+    for (int i = 0; i < CALLS; i++)
+        futures[i] = submit(pool, give_back, (void *)(intptr_t)i, 0);
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(result_of(futures[i]), i);
+    atomic_store(&forks_refused, 0);
     end_pool(pool);
 }
 
@@ -493,6 +520,7 @@ HARNESS_MAIN(TEST(a_call_is_told_which_signal_killed_its_process),
              TEST(a_killed_process_concerns_one_caller),
              TEST(a_crash_concerns_one_chunk),
              TEST(a_process_that_cannot_answer_is_ended),
+             TEST(a_thread_without_a_process_leaves_its_calls_to_others),
              TEST(an_idle_process_that_dies_is_replaced_unseen),
              TEST(a_request_that_was_not_read_goes_to_another_process),
              TEST(a_stopped_process_does_not_hold_up_the_end),

@@ -183,13 +183,26 @@ static void begin(rota_loop *loop)
     schedules_start(wait_beside, NULL);
 }
 
+/* Its stdin may be ended before, by whoever frees it. */
+static void free_it(void)
+{
+    rota_stream *in = rota_process_stdin(child.process);
+    unsigned how = schedules_pick(3);
+
+    if (how == 1)
+        rota_abort(in);
+    if (how == 2)
+        rota_close(in);
+    child.freed = true;
+    rota_process_free(child.process);
+}
+
 static bool idle(void)
 {
     if (child.freed || child.process->base.child.ended)
         return false;
     if (child.may_be_freed && schedules_pick(3) == 0) {
-        child.freed = true;
-        rota_process_free(child.process);
+        free_it();
     } else if (rota_task_done(child.talker)) {
         die();
         child.process->base.child.exited(&child.process->base.child);

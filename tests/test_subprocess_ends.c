@@ -135,6 +135,86 @@ static void a_process_may_be_freed_under_a_call(void)
     run_shuffled(free_under_a_call);
 }
 
+/* With input left, and by another task; nothing runs in between. */
+static void free_after(void (*end_stdin)(rota_stream *stream))
+{
+    char *data = make_pattern(BIG);
+    struct call call = {.options = {.input = data, .input_size = BIG}};
+    rota_task task;
+
+    call.process = shell_with(&all_piped, FOR_EVER);
+    task = start(make_call, &call);
+    pass_turns(2);
+    end_stdin(rota_process_stdin(call.process));
+    rota_process_free(call.process);
+    assert_int_equal(rota_await(task), -ROTA_ECLOSING);
+    assert_string_equal(call.output.out, "");
+    assert_string_equal(call.output.err, "");
+    rota_process_output_fini(&call.output);
+    free(data);
+}
+
+static intptr_t abort_and_free(void *arg)
+{
+    (void)arg;
+    free_after(rota_abort);
+    return 0;
+}
+
+static intptr_t close_and_free(void *arg)
+{
+    (void)arg;
+    free_after(rota_close);
+    return 0;
+}
+
+static void a_process_may_be_freed_under_a_call_whose_stdin_was_aborted(void)
+{
+    run(abort_and_free);
+    run_shuffled(abort_and_free);
+}
+
+static void a_process_may_be_freed_under_a_call_whose_stdin_was_closed(void)
+{
+    run(close_and_free);
+    run_shuffled(close_and_free);
+}
+
+/* The call goes on without it, to the child's end. */
+static void end_stdin_under_a_call(void (*end_stdin)(rota_stream *stream))
+{
+    char *data = make_pattern(BIG);
+    struct call call = {.options = {.input = data, .input_size = BIG}};
+    rota_task task;
+
+    call.process = shell_with(&all_piped, "echo here; " FOR_EVER);
+    task = start(make_call, &call);
+    pass_turns(2);
+    end_stdin(rota_process_stdin(call.process));
+    pass_turns(2);
+    assert_false(rota_task_done(task));
+    assert_int_equal(rota_process_kill(call.process), 0);
+    assert_int_equal(rota_await(task), 0);
+    assert_int_equal(call.output.returncode, -SIGKILL);
+    rota_process_output_fini(&call.output);
+    rota_process_free(call.process);
+    free(data);
+}
+
+static intptr_t end_stdin_and_go_on(void *arg)
+{
+    (void)arg;
+    end_stdin_under_a_call(rota_abort);
+    end_stdin_under_a_call(rota_close);
+    return 0;
+}
+
+static void a_call_goes_on_when_another_task_ends_its_stdin(void)
+{
+    run(end_stdin_and_go_on);
+    run_shuffled(end_stdin_and_go_on);
+}
+
 static struct call left;
 
 static intptr_t leave_a_call(void *arg)
@@ -164,4 +244,7 @@ HARNESS_MAIN(TEST(after_the_timeout_the_child_is_killed_and_reaped),
              TEST(beyond_the_limit_the_child_is_killed_and_not_before),
              TEST(a_cancelled_call_leaves_the_child_alive),
              TEST(a_process_may_be_freed_under_a_call),
+             TEST(a_process_may_be_freed_under_a_call_whose_stdin_was_aborted),
+             TEST(a_process_may_be_freed_under_a_call_whose_stdin_was_closed),
+             TEST(a_call_goes_on_when_another_task_ends_its_stdin),
              TEST(a_loop_may_close_under_a_call))

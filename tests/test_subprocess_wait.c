@@ -102,6 +102,63 @@ static void an_end_that_somebody_else_has_taken_is_255(void)
     run(wait_for_one_that_was_reaped);
 }
 
+/* What the handler of the loop is told of. */
+static rota_process *stolen;
+
+static void kill_and_free_it(rota_loop *loop,
+                             const rota_exception_context *context, void *arg)
+{
+    int returncode = 12345;
+
+    (void)loop;
+    (void)arg;
+    assert_int_equal(context->error, -ECHILD);
+    assert_true(rota_process_returncode(stolen, &returncode));
+    assert_int_equal(returncode, 255);
+    assert_int_equal(rota_process_kill(stolen), -ESRCH);
+    rota_process_free(stolen);
+    stolen = NULL;
+}
+
+static void steal(void)
+{
+    pid_t pid = rota_process_pid(stolen);
+
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static intptr_t free_what_was_reaped(void *arg)
+{
+    struct call call = {0};
+    rota_task tasks[2];
+
+    (void)arg;
+    rota_set_exception_handler(rota_get_running_loop(), kill_and_free_it, NULL);
+    stolen = call.process = shell(FOR_EVER);
+    tasks[0] = start(wait_for_it, stolen);
+    tasks[1] = start(make_call, &call);
+    pass_turns(2);
+    steal();
+    assert_int_equal(rota_gather(tasks, 2, NULL, false), 0);
+    assert_noted("0:255");
+    assert_int_equal(call.output.returncode, 255);
+    assert_null(stolen);
+    rota_process_output_fini(&call.output);
+
+    stolen = shell_with(&piped, FOR_EVER); /* for which nobody waits */
+    steal();
+    while (stolen)
+        assert_int_equal(rota_sleep(0), 0);
+    return 0;
+}
+
+static void who_hears_of_such_an_end_may_free_the_process(void)
+{
+    run(free_what_was_reaped);
+    run_shuffled(free_what_was_reaped);
+}
+
 static intptr_t let_others_be(void *arg)
 {
     pid_t other = fork();
@@ -270,6 +327,7 @@ HARNESS_MAIN(TEST(any_number_of_tasks_wait_for_one_end),
              TEST(a_cancelled_wait_leaves_the_process_as_it_is),
              TEST(only_a_task_can_wait),
              TEST(an_end_that_somebody_else_has_taken_is_255),
+             TEST(who_hears_of_such_an_end_may_free_the_process),
              TEST(children_of_others_are_left_to_them),
              TEST(one_that_is_freed_while_it_runs_is_killed_and_reaped),
              TEST(one_that_was_freed_is_reaped_while_the_loop_goes_on),

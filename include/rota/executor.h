@@ -57,7 +57,9 @@ intptr_t rota_to_thread(rota_work_function *function, void *arg,
  * one after the other at `items`, `chunk` of them (0: 1) in one job. Each
  * result goes to results[i] (NULL: nowhere), and each item is copied back.
  * Returns 0, or the error of the first item that has one; cancelled, it
- * cancels what has not begun. Errors besides: -EINVAL, -ENOMEM.
+ * cancels what has not begun. A bounded queue is filled and filled again; when
+ * others have filled it, an item's result is -ROTA_EFULL. Errors besides:
+ * -EINVAL, -ENOMEM.
  * asyncio's neighbour: Executor.map(function, items, chunksize=chunk).
  */
 int rota_executor_map(rota_executor *executor, rota_work_function *function,
@@ -67,7 +69,8 @@ int rota_executor_map(rota_executor *executor, rota_work_function *function,
 /*
  * Begins a call from any thread, with or without a loop, and gives its future,
  * to be freed with rota_concurrent_future_free(). With a `size`, `arg` must
- * stay until the future is done. A call that has begun cannot be cancelled.
+ * stay until the call is over, also when the future was freed before. A call
+ * that has begun cannot be cancelled.
  * rota_wrap_future() lets a future of a loop follow it. Errors: -EINVAL,
  * -ENOMEM, -EAGAIN, -ROTA_EFULL, -ROTA_ESHUTDOWN, -EMSGSIZE.
  * Python: Executor.submit().
@@ -90,7 +93,7 @@ int rota_set_default_executor(rota_loop *loop, rota_executor *executor);
  * Lets no new call into the default executor and awaits those that are under
  * way, for `timeout` seconds (INFINITY: no limit; then -ETIMEDOUT). rota_run()
  * does so at its end, and a loop that closes joins the threads of its own.
- * Errors: -EINVAL (a NaN), -ECANCELED, -ROTA_ENOTASK.
+ * Errors: -EINVAL (a NaN), -ENOMEM, -ECANCELED, -ROTA_ENOTASK.
  * asyncio: loop.shutdown_default_executor().
  */
 int rota_shutdown_default_executor(double timeout) ROTA_MUST_USE;
@@ -133,7 +136,8 @@ typedef struct rota_executor_ops {
     int (*submit)(rota_executor *executor, rota_job *job);
 
     /* NULL, or: the caller of a job has gone. True if the executor has it in
-       its queue, and forgets it; false if it will begin it nevertheless. */
+       its queue, and forgets it; false if it will begin it nevertheless.
+       rota_job_begin() waits for it: so not with a lock that it takes. */
     bool (*cancel)(rota_executor *executor, rota_job *job);
 
     /* As rota_executor_shutdown() and _free() are to do. NULL: nothing. */

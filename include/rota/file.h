@@ -17,10 +17,16 @@
  * (no thread), -ECANCELED, -ROTA_ENOTASK, -ROTA_ECLOSING (the file, by now or
  * in the meantime), -EINVAL (a file of another loop).
  *
- * Pipes, terminals and their like have no positions: they are read and written
- * in order, by threads that wait (a stream does not need one: rota_open_fd()),
- * and give -ESPIPE to what wants a position. What a cancelled read has taken
- * is read by the next one.
+ * Pipes, terminals, sockets and their like have no positions: they are read
+ * and written in order, one who reads beside one who writes, and give -ESPIPE
+ * to what wants a position. The loop waits until they can be, with O_NONBLOCK
+ * or without; -EBUSY: somebody else waits for that fd, -EEXIST: it is a
+ * stream's. What a cancelled read has taken is read by the next one. A
+ * cancelled write of which a part is made goes on without its task; what
+ * nobody has read when the loop closes is lost.
+ *
+ * Eight calls that hang in the system (a server that does not answer, a FIFO
+ * that opens for nobody) stop all file calls of the loop, and its end.
  */
 #ifndef ROTA_FILE_H
 #define ROTA_FILE_H
@@ -39,16 +45,19 @@ typedef struct rota_file rota_file;
 /*
  * Opens a file; awaits. `flags` and `mode` as of open(); close-on-exec. Free
  * it with rota_file_free(). Cancelled, it may have made the file, or emptied
- * it. A FIFO waits for its other end, as does the end of the loop then.
- * Errors: those of open(), -EINVAL (no path).
+ * it. A FIFO waits for its other end, and holds a thread meanwhile: open it
+ * with O_NONBLOCK. Errors: those of open(), -EINVAL (no path).
  */
 int rota_file_open(rota_file **file, const char *path, int flags,
                    mode_t mode) ROTA_MUST_USE;
 
 /*
  * A file over an fd, with its position; the fd is the file's from now on, and
- * on an error still the caller's. Does not await. Errors: -EBADF, -ENOMEM,
- * -ROTA_ENOLOOP.
+ * on an error still the caller's. The file's position is its own: that of the
+ * fd stays until the file is closed, and is moved there then. Others who have
+ * the fd too meanwhile (a program that was started with it) write over what
+ * the file has written, and it over theirs: share it only with O_APPEND. Does
+ * not await. Errors: -EBADF, -ENOMEM, -ROTA_ENOLOOP.
  */
 int rota_file_open_fd(rota_file **file, int fd) ROTA_MUST_USE;
 
@@ -69,7 +78,7 @@ intptr_t rota_file_read_all(rota_file *file, void *buf,
  * Writes a copy of all of it at the position, which moves (with O_APPEND at
  * the end); returns size. Errors: those of write(): the position has moved by
  * what was written before. Cancelled, it is made whole, and moves the
- * position, or not at all; an error that the task does not hear of then is
+ * position, or not at all. An error that the task does not hear of then is
  * told by the next rota_file_sync(), _datasync() or _close().
  */
 intptr_t rota_file_write(rota_file *file, const void *data,
@@ -90,15 +99,18 @@ intptr_t rota_file_seek(rota_file *file, int64_t offset,
 /* The position, or -ESPIPE. */
 int64_t rota_file_tell(const rota_file *file);
 
+/* Errors: those of fstat(), -EINVAL (no `out`). */
 int rota_file_stat(rota_file *file, struct stat *out) ROTA_MUST_USE;
 /* Awaits until all that was written is on the disk; the second, only what is
-   needed to read it again. Errors: -EIO, -ENOSPC and the others. */
+   needed to read it again. Errors: -EIO, -ENOSPC and the others. One that a
+   cancelled task does not hear of is told by the next one, or by close. */
 int rota_file_sync(rota_file *file) ROTA_MUST_USE;
 int rota_file_datasync(rota_file *file) ROTA_MUST_USE;
 int rota_file_truncate(rota_file *file, int64_t size) ROTA_MUST_USE;
 
 /* The fd, which stays the file's; for rota_sendfile(), fcntl()... Its own
-   position means nothing. -ROTA_ECLOSING once it is being closed. */
+   position is not the file's, and does not move: give it to a program only
+   with O_APPEND. -ROTA_ECLOSING once it is being closed. */
 int rota_file_fileno(const rota_file *file);
 
 /*
@@ -136,7 +148,8 @@ int rota_utimens(const char *path,
 intptr_t rota_readlink(const char *path, char *buf, size_t size) ROTA_MUST_USE;
 intptr_t rota_realpath(const char *path, char *buf, size_t size) ROTA_MUST_USE;
 
-/* An entry of a folder. Its type is DT_REG, DT_DIR... of <dirent.h>, asked of
+/* An entry of a folder. Its type is DT_REG, DT_DIR... of <dirent.h> (which
+   has them with _DEFAULT_SOURCE, and so not for a plain -std=c11), asked of
    the file itself where the folder does not know. */
 typedef struct rota_directory_entry {
     const char *name;
@@ -169,8 +182,10 @@ void rota_file_data_free(void *data);
  * and after a power cut: a copy of the data is written under another name
  * beside it, with `mode` as of open(), synced and renamed, and the folder
  * synced. A symbolic link is replaced. On an error, or when cancelled before
- * the new one is there, the old one stays and nothing else. Errors: those of
- * open(), write(), fsync() and rename(), -EINVAL.
+ * the new one is there, the old one stays and nothing else; but for an error
+ * of the folder's sync, -EIO above all: the new one is there then, and after a
+ * power cut perhaps the old one. A crash may leave ".rota-*" beside it.
+ * Errors: those of open(), write(), fsync() and rename(), -EINVAL.
  */
 int rota_write_file(const char *path, const void *data, size_t size,
                     mode_t mode) ROTA_MUST_USE;

@@ -30,7 +30,7 @@ typedef struct rota_thread_pool_options {
 
 /*
  * Makes a pool of threads, which begin when they are needed and block all
- * signals; `options` may be NULL. End it with rota_executor_free(). From any
+ * signals but those of faults; `options` may be NULL. End it with rota_executor_free(). From any
  * thread. Errors: -EINVAL (a negative number, a NaN), -ENOMEM.
  * Python: ThreadPoolExecutor().
  */
@@ -69,13 +69,14 @@ typedef struct rota_process_pool_options {
  * handlers of faults stay, and SIGINT is ignored: the pool's owner decides what
  * an interrupt means. It ends with the pool, and when the program has died. A
  * function must not count on locks that other threads of the program may have
- * held; malloc and stdio are safe. It may run a loop of its own: rota_run().
+ * held; malloc and stdio are safe, and it may run a loop of its own: rota_run();
+ * but a look-up of names may hang, if another thread was in one: set a timeout.
  *
  * A process that crashes, exits or is killed breaks the one call that it was
  * making, with the signal's name (see rota_is_broken_pool()), and is replaced;
  * the block of that call may have come back in part.
  * Errors of a call besides: -EMSGSIZE (a block above the largest), -ETIMEDOUT,
- * -EAGAIN, -ENOMEM and -EMFILE (no process could be made).
+ * -EAGAIN, -ENOMEM and -EMFILE (no process could be made, and there is none).
  */
 int rota_process_pool_new(rota_executor **pool,
                           const rota_process_pool_options *options);

@@ -10,7 +10,7 @@
 
 #define OWN_THREADS 8 /* at most, for names and for files */
 
-enum { WAITING, RUNNING, ENDED, CANCELLED, ORPHAN };
+enum { WAITING, ASKED, RUNNING, ENDED, CANCELLED, ORPHAN };
 
 static struct rota__job *job_of(rota_job *call)
 {
@@ -24,14 +24,19 @@ static bool turns(struct rota__job *job, int from, int to)
 
 /* --- For executors ------------------------------------------------------- */
 
+/* While it is ASKED, its executor must live, and so must not have ended it. */
 bool rota_job_begin(rota_job *call)
 {
     struct rota__job *job = job_of(call);
 
-    if (rota__likely(turns(job, WAITING, RUNNING)))
-        return true;
-    job->release(job);
-    return false;
+    while (rota__unlikely(!turns(job, WAITING, RUNNING))) {
+        if (atomic_load(&job->state) == CANCELLED) {
+            job->release(job);
+            return false;
+        }
+        rota__thread_yield();
+    }
+    return true;
 }
 
 intptr_t rota_job_run(rota_job *call)
@@ -43,7 +48,7 @@ intptr_t rota_job_run(rota_job *call)
     return call->function(call->arg);
 }
 
-/* A loop does not close between the two counts: see wait_for_posters(). */
+/* A loop does not close between the two counts. */
 static void post_end(struct rota__job *job)
 {
     rota_loop *loop = job->loop;
@@ -61,7 +66,8 @@ void rota_job_end(rota_job *call, intptr_t result)
     if (!job->loop) {
         job->ended(job);
         job->release(job);
-    } else if (rota__likely(turns(job, RUNNING, ENDED))) {
+    } else if (rota__likely(turns(job, RUNNING, ENDED)) ||
+               turns(job, WAITING, ENDED)) {
         post_end(job);
     } else {
         job->release(job);
@@ -86,6 +92,8 @@ void rota_executor_free(rota_executor *executor)
 static void count(const struct rota__job *job, int change)
 {
     job->loop->job_count += (size_t)change;
+    if (rota__is_thread_pool(job->executor))
+        job->loop->pool_jobs += (size_t)change;
     if (job->by_default)
         job->loop->default_jobs += (size_t)change;
 }
@@ -122,9 +130,9 @@ static void tell(struct rota__handle *handle)
     job->release(job);
 }
 
-static void remember(struct rota__job *job, struct rota__link *before)
+static void remember(struct rota__job *job)
 {
-    rota__list_push(before, &job->siblings);
+    rota__list_push(&job->loop->jobs, &job->siblings);
     count(job, 1);
 }
 
@@ -148,7 +156,7 @@ int rota__job_submit(struct rota__job *job, rota_loop *loop,
     rota__list_init(&job->call.link);
     atomic_init(&job->state, WAITING);
     if (loop)
-        remember(job, &loop->jobs);
+        remember(job);
     err = job->executor->ops->submit(job->executor, &job->call);
     if (err < 0 && loop)
         forget(job);
@@ -179,41 +187,20 @@ int rota__pool_submit(struct rota__job *job, rota_loop *loop,
     return rota__job_submit(job, loop, loop->pools[kind]);
 }
 
-static bool withdrawn(struct rota__job *job)
-{
-    const rota_executor_ops *ops = job->executor->ops;
-
-    return ops->cancel && ops->cancel(job->executor, &job->call);
-}
-
-/* After its turn to `to` the executor may release it at any moment. */
-static bool leave(struct rota__job *job, int from, int to)
-{
-    rota_loop *loop = job->loop;
-    struct rota__link *next = job->siblings.next;
-
-    if (!loop)
-        return turns(job, from, to);
-    rota__list_remove(&job->siblings);
-    count(job, -1);
-    if (!turns(job, from, to)) {
-        remember(job, next);
-        return false;
-    }
-    tell_watchers(loop);
-    return true;
-}
-
-/* The executor of one that has ended may be gone. */
+/* One that is not withdrawn is the executor's, who will begin it. */
 bool rota__job_cancel(struct rota__job *job)
 {
-    if (atomic_load(&job->state) != WAITING)
+    const rota_executor_ops *ops;
+
+    if (!turns(job, WAITING, ASKED))
         return false;
-    if (!withdrawn(job))
-        return leave(job, WAITING, CANCELLED);
+    ops = job->executor->ops;
     if (job->loop)
         forget(job);
-    job->release(job);
+    if (ops->cancel && ops->cancel(job->executor, &job->call))
+        job->release(job);
+    else
+        atomic_store(&job->state, CANCELLED);
     return true;
 }
 
@@ -271,6 +258,16 @@ static void tell_dropped(rota_loop *loop)
 }
 
 /* What cannot be left to its executor has ended, and its post is coming. */
+static void abandon(struct rota__job *job)
+{
+    if (rota__job_cancel(job))
+        return;
+    rota__list_remove(&job->siblings);
+    count(job, -1);
+    if (!turns(job, RUNNING, ORPHAN))
+        remember(job);
+}
+
 static void abandon_all(rota_loop *loop)
 {
     struct rota__link *at = loop->jobs.next;
@@ -280,18 +277,16 @@ static void abandon_all(rota_loop *loop)
             rota__container_of(at, struct rota__job, siblings);
 
         at = at->next;
-        if (!rota__job_cancel(job))
-            (void)leave(job, RUNNING, ORPHAN);
+        abandon(job);
     }
 }
 
 /* A matter of a few instructions of another thread. */
-static void wait_for_posters(rota_loop *loop)
+static void wait_for_posts(rota_loop *loop)
 {
     while (drop_ended(loop), loop->job_count > 0)
         rota__thread_yield();
-    while (atomic_load(&loop->posters) > 0)
-        rota__thread_yield();
+    rota__wait_for_posters(loop);
 }
 
 void rota__jobs_close(rota_loop *loop)
@@ -301,5 +296,5 @@ void rota__jobs_close(rota_loop *loop)
     tell_dropped(loop);
     drop_ended(loop); /* of pools that are gone */
     abandon_all(loop);
-    wait_for_posters(loop);
+    wait_for_posts(loop);
 }

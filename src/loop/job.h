@@ -65,6 +65,13 @@ void rota__jobs_close(rota_loop *loop);
  * called on the worker's thread.
  */
 struct rota__work_ops {
+    /* NULL, or: sees to it that the worker can make calls. An error ends it,
+       and another one gets the job; the last one's job has that result. */
+    int (*prepare)(rota_executor *pool, void *worker);
+    /* Waits until the bell rings, or up to `deadline`: false then. It may come
+       back for nothing. */
+    bool (*idle)(rota_executor *pool, void *worker,
+                 const struct rota__wake *bell, int64_t deadline);
     /* Makes the call of a job that has begun, and gives its result. */
     intptr_t (*run)(rota_executor *pool, void *worker, rota_job *job);
     /* Of a new thread: *worker is its own; an error ends the thread, and the
@@ -78,6 +85,8 @@ struct rota__work_ops {
     void (*free)(rota_executor *pool);
 };
 
+/* Also of one with ops. */
+bool rota__is_thread_pool(const rota_executor *executor);
 /* `arg` is what rota__thread_pool_arg() gives; `ops` NULL: plain threads. */
 int rota__thread_pool_new(rota_executor **out,
                           const rota_thread_pool_options *options,

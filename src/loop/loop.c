@@ -49,6 +49,7 @@ static void init_lists(rota_loop *loop)
     rota__list_init(&loop->free_handles);
     rota__list_init(&loop->free_timers);
     rota__list_init(&loop->reader_watches);
+    rota__list_init(&loop->at_first);
     rota__list_init(&loop->at_close);
     rota__list_init(&loop->at_end);
     rota__list_init(&loop->jobs);
@@ -144,6 +145,8 @@ int rota_loop_close(rota_loop *loop)
         return rota__misuse(loop, -ROTA_ERUNNING, "rota_loop_close",
                             "stop the loop first (rota_loop_stop)");
     loop->closing = true;
+    rota__drop_messages(loop);
+    run_hooks(&loop->at_first);
     rota__jobs_close(loop);
     run_hooks(&loop->at_close);
     loop->closed = true;
@@ -204,6 +207,13 @@ int rota_loop_run_forever(rota_loop *loop)
     loop->stopping = false;
     rota__run_end(loop, &run);
     return err;
+}
+
+void rota__at_first_add(rota_loop *loop, struct rota__at_close *hook,
+                        void (*run)(struct rota__at_close *))
+{
+    hook->run = run;
+    rota__list_push(&loop->at_first, &hook->link);
 }
 
 void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,

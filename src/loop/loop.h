@@ -33,8 +33,9 @@ struct rota__timer {
 };
 
 /*
- * Runs when the loop closes, the last added first; at its end those that
- * must wait until no handle and no timer is queued any more.
+ * Runs when the loop closes, the last added first: at first what other threads
+ * wait for, before theirs are joined; at its end those that must wait until no
+ * handle and no timer is queued any more.
  */
 struct rota__at_close {
     struct rota__link link;
@@ -80,7 +81,8 @@ struct rota_loop {
 
     atomic_uintptr_t thread; /* that runs it, or 0 */
     bool stopping;
-    bool closing; /* the hooks run: a transport must not be made any more */
+    atomic_bool
+        closing; /* the hooks run: a transport must not be made any more */
     atomic_bool closed;
     bool debug;
     bool watched;    /* by debug mode or a watchdog: steps begin in turn.c */
@@ -96,6 +98,7 @@ struct rota_loop {
     struct rota__link free_handles; /* for callers that keep none */
     struct rota__link free_timers;
     struct rota__link reader_watches; /* of add_reader and add_writer */
+    struct rota__link at_first;
     struct rota__link at_close;
     struct rota__link at_end;
 
@@ -113,6 +116,7 @@ struct rota_loop {
     struct rota__link jobs; /* that executors have of this loop */
     size_t job_count;
     size_t default_jobs; /* of these, the default executor's */
+    size_t pool_jobs;    /* and those of pools: they hold a virtual clock */
     struct rota__link job_watchers;
     atomic_uint posters; /* that are telling of a job's end */
     struct rota_executor *pools[ROTA__POOLS]; /* its own, made on demand */
@@ -168,6 +172,15 @@ struct rota__message {
 
 void rota__send(rota_loop *loop, struct rota__message *message,
                 void (*deliver)(struct rota__message *message, bool dropped));
+/* The same unless the loop closes: false then. For who waits for the answer,
+   as the loop may wait for the waiter's end. */
+bool rota__send_if_open(rota_loop *loop, struct rota__message *message,
+                        void (*deliver)(struct rota__message *message,
+                                        bool dropped));
+/* Until nobody is in the midst of a post that the loop must not miss. */
+void rota__wait_for_posters(const rota_loop *loop);
+/* All that have come; afterwards none comes by rota__send_if_open(). */
+void rota__drop_messages(rota_loop *loop);
 /* Tells a message that it was dropped; false for any other handle. */
 bool rota__message_drop(struct rota__handle *handle);
 /* Brings what other threads have posted into the ready queue. */
@@ -360,6 +373,8 @@ static inline char *rota__scratch(rota_loop *loop)
 }
 
 /* Hooks and misuse */
+void rota__at_first_add(rota_loop *loop, struct rota__at_close *hook,
+                        void (*run)(struct rota__at_close *));
 void rota__at_close_add(rota_loop *loop, struct rota__at_close *hook,
                         void (*run)(struct rota__at_close *));
 void rota__at_end_add(rota_loop *loop, struct rota__at_close *hook,

@@ -112,7 +112,7 @@ static int call(const struct process_pool *pool, struct process *process,
                 const rota_job *job, intptr_t *result)
 {
     int64_t deadline = pool->timeout;
-    int err = have_process(pool, process);
+    int err = process->exists ? 0 : make_process(pool, process);
 
     if (err < 0)
         return err;
@@ -131,6 +131,27 @@ static int begin(rota_executor *executor, void **worker)
     (void)executor;
     *worker = rota__zalloc(sizeof(struct process));
     return *worker ? 0 : -ENOMEM;
+}
+
+static int prepare(rota_executor *executor, void *worker)
+{
+    return have_process(rota__thread_pool_arg(executor), worker);
+}
+
+/* A process that dies while it has nothing to do is reaped. */
+static bool idle(rota_executor *executor, void *worker,
+                 const struct rota__wake *bell, int64_t deadline)
+{
+    struct process *process = worker;
+    int news;
+
+    (void)executor;
+    if (!process || !process->exists)
+        return rota__fork_idle(NULL, bell, deadline) >= 0;
+    news = rota__fork_idle(&process->fork, bell, deadline);
+    if (news > 0)
+        (void)kill_process(process);
+    return news >= 0;
 }
 
 static void end(rota_executor *executor, void *worker)
@@ -183,6 +204,8 @@ static void free_pool(rota_executor *executor)
 }
 
 static const struct rota__work_ops work_ops = {
+    .prepare = prepare,
+    .idle = idle,
     .run = run,
     .begin = begin,
     .end = end,

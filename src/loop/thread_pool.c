@@ -47,6 +47,7 @@ struct worker {
     bool begun;
     bool busy;
     pthread_cond_t wake;
+    struct rota__wake bell; /* instead, where the ops wait */
 };
 
 static _Thread_local const struct thread_pool *working_for;
@@ -65,6 +66,20 @@ static struct worker *pop_worker(struct rota__link *list)
 
 /* --- A worker ------------------------------------------------------------ */
 
+static bool sleep_until(struct worker *self, int64_t deadline)
+{
+    struct thread_pool *pool = self->pool;
+    bool in_time;
+
+    if (!pool->ops)
+        return rota__cond_wait(&self->wake, &pool->lock, deadline);
+    pthread_mutex_unlock(&pool->lock);
+    in_time =
+        pool->ops->idle(&pool->executor, self->own, &self->bell, deadline);
+    pthread_mutex_lock(&pool->lock);
+    return in_time;
+}
+
 /* With the lock; false if it has waited long enough. */
 static bool wait_for_work(struct worker *self)
 {
@@ -76,7 +91,7 @@ static bool wait_for_work(struct worker *self)
         deadline = rota__clock_now() + pool->idle_timeout;
     rota__list_push(pool->idle.next, &self->link); /* before the first */
     while (in_time && !rota__list_empty(&self->link))
-        in_time = rota__cond_wait(&self->wake, &pool->lock, deadline);
+        in_time = sleep_until(self, deadline);
     if (!rota__list_empty(&self->link)) {
         rota__list_remove(&self->link);
         return false;
@@ -103,7 +118,9 @@ static struct worker *one_to_wake(struct thread_pool *pool)
 
 static void wake(struct worker *worker)
 {
-    if (worker)
+    if (worker && worker->pool->ops)
+        rota__wake_signal(&worker->bell);
+    else if (worker)
         pthread_cond_signal(&worker->wake);
 }
 
@@ -138,30 +155,63 @@ static rota_job *next_job(struct worker *self)
     return link ? rota__container_of(link, rota_job, link) : NULL;
 }
 
-/* What it needs to work: for other pools this may fail, and is tried again. */
-static int begin_work(struct worker *self)
+/* What it needs to work: for other pools this may fail. */
+static int prepare(struct worker *self)
 {
     struct thread_pool *pool = self->pool;
     int err = 0;
 
-    if (pool->ops)
+    if (pool->ops && !self->begun)
         err = pool->ops->begin(&pool->executor, &self->own);
-    else if (pool->options.initializer)
+    else if (!self->begun && pool->options.initializer)
         pool->options.initializer(pool->options.initializer_arg);
-    self->begun = err == 0;
-    return err;
-}
-
-static intptr_t run(struct worker *self, rota_job *job)
-{
-    struct thread_pool *pool = self->pool;
-    int err = self->begun ? 0 : begin_work(self);
-
     if (err < 0)
         return err;
-    if (pool->ops)
-        return pool->ops->run(&pool->executor, self->own, job);
-    return rota_job_run(job);
+    self->begun = true;
+    return pool->ops ? pool->ops->prepare(&pool->executor, self->own) : 0;
+}
+
+/*
+ * One that cannot work leaves the job to the others; the last one tells. False
+ * if it is to end.
+ */
+static bool leave_job(struct worker *self, rota_job *job)
+{
+    struct thread_pool *pool = self->pool;
+    struct worker *next = NULL;
+    bool leaves;
+
+    pthread_mutex_lock(&pool->lock);
+    leaves = pool->workers > 1;
+    if (leaves) {
+        set_busy(self, false);
+        pool->workers--;
+        pool->waiting++;
+        rota__list_push(pool->jobs.next, &job->link); /* before the first */
+        next = one_to_wake(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    wake(next);
+    return leaves;
+}
+
+/* False if the worker is to end. */
+static bool work_on(struct worker *self, rota_job *job)
+{
+    struct thread_pool *pool = self->pool;
+    int err = prepare(self);
+
+    if (err < 0 && leave_job(self, job))
+        return false;
+    if (!rota_job_begin(job))
+        return true;
+    if (err < 0)
+        rota_job_end(job, err);
+    else if (pool->ops)
+        rota_job_end(job, pool->ops->run(&pool->executor, self->own, job));
+    else
+        rota_job_end(job, rota_job_run(job));
+    return true;
 }
 
 static void join_the_one_before(struct thread_pool *pool)
@@ -188,6 +238,7 @@ static void end_work(struct worker *self)
     join_the_one_before(pool);
     pthread_mutex_lock(&pool->lock);
     self->begun = false;
+    self->own = NULL;
     rota__list_push(&pool->spare, &self->link);
     pool->threads--;
     pthread_cond_broadcast(&pool->all_ended);
@@ -200,39 +251,50 @@ static void *work(void *arg)
     rota_job *job;
 
     working_for = self->pool;
-    while ((job = next_job(self)) != NULL)
-        if (rota_job_begin(job))
-            rota_job_end(job, run(self, job));
+    do
+        job = next_job(self);
+    while (job && work_on(self, job));
     end_work(self);
     return NULL;
 }
 
 /* --- Taking jobs --------------------------------------------------------- */
 
-static struct worker *make_worker(struct thread_pool *pool)
+static void free_worker(struct worker *worker)
+{
+    if (worker->pool->ops)
+        rota__wake_close(&worker->bell);
+    else
+        pthread_cond_destroy(&worker->wake);
+    rota__free(worker);
+}
+
+static int make_worker(struct thread_pool *pool, struct worker **out)
 {
     struct worker *worker = rota__zalloc(sizeof *worker);
+    int err;
 
     if (!worker)
-        return NULL;
+        return -ENOMEM;
     worker->pool = pool;
     rota__list_init(&worker->link);
-    if (rota__cond_init(&worker->wake) == 0)
-        return worker;
-    rota__free(worker);
-    return NULL;
+    err = pool->ops ? rota__wake_open(&worker->bell)
+                    : rota__cond_init(&worker->wake);
+    if (err < 0)
+        rota__free(worker);
+    else
+        *out = worker;
+    return err;
 }
 
 /* Without the lock; a worker that gets no thread becomes a spare one. */
 static int start_worker(struct thread_pool *pool, struct worker *worker)
 {
     pthread_t thread;
-    int err;
+    int err = worker ? 0 : make_worker(pool, &worker);
 
-    if (!worker)
-        worker = make_worker(pool);
-    if (!worker)
-        return -ENOMEM;
+    if (err < 0)
+        return err;
     err = rota__thread_start_sized(&thread, work, worker,
                                    pool->options.stack_size);
     if (err < 0) {
@@ -243,20 +305,21 @@ static int start_worker(struct thread_pool *pool, struct worker *worker)
     return err;
 }
 
-/* With the lock, which is let go of for each. */
-static void end_waiting(struct thread_pool *pool, int error)
+/* With the lock, which is let go of meanwhile; false if there is none. */
+static bool end_one_waiting(struct thread_pool *pool, int error)
 {
-    struct rota__link *link;
+    struct rota__link *link = rota__list_pop(&pool->jobs);
+    rota_job *job;
 
-    while ((link = rota__list_pop(&pool->jobs)) != NULL) {
-        rota_job *job = rota__container_of(link, rota_job, link);
-
-        pool->waiting--;
-        pthread_mutex_unlock(&pool->lock);
-        if (rota_job_begin(job))
-            rota_job_end(job, error);
-        pthread_mutex_lock(&pool->lock);
-    }
+    if (!link)
+        return false;
+    job = rota__container_of(link, rota_job, link);
+    pool->waiting--;
+    pthread_mutex_unlock(&pool->lock);
+    if (rota_job_begin(job))
+        rota_job_end(job, error);
+    pthread_mutex_lock(&pool->lock);
+    return true;
 }
 
 static void count_worker(struct thread_pool *pool, int change)
@@ -280,8 +343,9 @@ static int hire(struct thread_pool *pool)
     pthread_mutex_lock(&pool->lock);
     if (err < 0)
         count_worker(pool, -1);
-    if (pool->workers == 0 && err < 0)
-        end_waiting(pool, err); /* other threads' jobs that relied on it */
+    /* Other threads' jobs may have relied on it. */
+    while (err < 0 && pool->workers == 0 && end_one_waiting(pool, err))
+        continue;
     return err;
 }
 
@@ -343,6 +407,8 @@ static int submit(rota_executor *executor, rota_job *job)
     if (err == 0)
         err = have_worker(pool);
     if (err == 0)
+        err = may_take(pool); /* the lock was open */
+    if (err == 0)
         queue(pool, job);
     else
         pthread_mutex_unlock(&pool->lock);
@@ -393,8 +459,8 @@ static int shut_down(rota_executor *executor, bool wait, bool cancel)
     pool->closing = true;
     while ((worker = pop_worker(&pool->idle)) != NULL)
         wake(worker);
-    if (cancel)
-        end_waiting(pool, -ECANCELED);
+    while (cancel && end_one_waiting(pool, -ECANCELED))
+        continue;
     pthread_mutex_unlock(&pool->lock);
     if (wait)
         wait_for_all(pool);
@@ -405,10 +471,8 @@ static void free_workers(struct thread_pool *pool)
 {
     struct worker *worker;
 
-    while ((worker = pop_worker(&pool->spare)) != NULL) {
-        pthread_cond_destroy(&worker->wake);
-        rota__free(worker);
-    }
+    while ((worker = pop_worker(&pool->spare)) != NULL)
+        free_worker(worker);
 }
 
 static void free_pool(rota_executor *executor)
@@ -481,6 +545,11 @@ int rota__thread_pool_new(rota_executor **out,
     }
     *out = &pool->executor;
     return 0;
+}
+
+bool rota__is_thread_pool(const rota_executor *executor)
+{
+    return executor->ops == &thread_pool_ops;
 }
 
 void *rota__thread_pool_arg(const rota_executor *pool)

@@ -92,3 +92,42 @@ bool rota__message_drop(struct rota__handle *handle)
     message_of(handle)->deliver(message_of(handle), true);
     return true;
 }
+
+bool rota__send_if_open(rota_loop *loop, struct rota__message *message,
+                        void (*deliver)(struct rota__message *message,
+                                        bool dropped))
+{
+    bool open;
+
+    atomic_fetch_add(&loop->posters, 1);
+    open = !atomic_load(&loop->closing);
+    if (open)
+        rota__send(loop, message, deliver);
+    atomic_fetch_sub(&loop->posters, 1);
+    return open;
+}
+
+/* A matter of a few instructions of another thread. */
+void rota__wait_for_posters(const rota_loop *loop)
+{
+    while (atomic_load(&loop->posters) > 0)
+        rota__thread_yield();
+}
+
+void rota__drop_messages(rota_loop *loop)
+{
+    struct rota__link *at;
+
+    rota__wait_for_posters(loop);
+    rota__take_from_threads(loop);
+    for (at = loop->ready.next; at != &loop->ready;) {
+        struct rota__handle *handle =
+            rota__container_of(at, struct rota__handle, link);
+
+        at = at->next;
+        if (handle->run != run_message)
+            continue;
+        rota__unready(handle);
+        (void)rota__message_drop(handle);
+    }
+}

@@ -63,10 +63,11 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
 }
 
 /*
- * While a child runs, time takes its time, however often it speaks meanwhile:
+ * While a child runs, or an executor of the program's own, time takes its
+ * time, however often they speak meanwhile:
  * 1 when the real time that is left has been waited.
  */
-static int wait_for_children(rota_loop *loop, int64_t left)
+static int wait_for_others(rota_loop *loop, int64_t left)
 {
     int64_t began = rota__clock_now();
     int err = 0;
@@ -87,10 +88,11 @@ static int wait_virtually(rota_loop *loop)
     if (err < 0 || something_ready(loop))
         return err;
     next = rota__heap_min(&loop->timers);
-    if (!next || loop->job_count > 0)
+    if (!next || loop->pool_jobs > 0)
         return sleep_for(loop, ROTA__FOREVER);
-    if (next->key > loop->virtual_now && loop->child_count > 0) {
-        err = wait_for_children(loop, next->key - loop->virtual_now);
+    if (next->key > loop->virtual_now &&
+        (loop->child_count > 0 || loop->job_count > 0)) {
+        err = wait_for_others(loop, next->key - loop->virtual_now);
         if (err <= 0)
             return err;
     }

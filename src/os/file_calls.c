@@ -4,7 +4,9 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "os/sigpipe.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 static int error_of(int result)
@@ -35,15 +37,77 @@ static bool is_direct(int flags)
 }
 #endif
 
+/* --- Without waiting ----------------------------------------------------- */
+
+#if defined(RWF_NOWAIT)
+static intptr_t now(ssize_t n)
+{
+    if (n >= 0)
+        return n;
+    return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
+intptr_t rota__fd_read_now(int fd, char *buf, size_t size)
+{
+    struct iovec part = {buf, size};
+
+    return now(preadv2(fd, &part, 1, -1, RWF_NOWAIT));
+}
+
+intptr_t rota__fd_write_now(int fd, const char *data, size_t size)
+{
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    struct rota__sigpipe sigpipe;
+    intptr_t n;
+
+    rota__sigpipe_block(&sigpipe);
+    n = now(pwritev2(fd, &part, 1, -1, RWF_NOWAIT));
+    rota__sigpipe_unblock(&sigpipe, n == -EPIPE);
+    return n;
+}
+
+/* A read of nothing comes no further than to this question. */
+static bool has_offsets(int fd)
+{
+    char byte;
+    struct iovec part = {&byte, 0};
+
+    return preadv(fd, &part, 1, 0) >= 0 || errno != ESPIPE;
+}
+#else
+intptr_t rota__fd_read_now(int fd, char *buf, size_t size)
+{
+    (void)fd;
+    (void)buf;
+    (void)size;
+    return -EOPNOTSUPP;
+}
+
+intptr_t rota__fd_write_now(int fd, const char *data, size_t size)
+{
+    (void)fd;
+    (void)data;
+    (void)size;
+    return -EOPNOTSUPP;
+}
+
+static bool has_offsets(int fd)
+{
+    char byte;
+
+    return pread(fd, &byte, 0, 0) >= 0 || errno != ESPIPE;
+}
+#endif
+
 int rota__file_kind(int fd, struct rota__file_kind *out)
 {
     int flags = fcntl(fd, F_GETFL);
     int64_t position = lseek(fd, 0, SEEK_CUR);
 
     if (flags < 0)
-        return -errno;
+        return -EBADF;
     *out = (struct rota__file_kind){
-        .in_order = position < 0,
+        .in_order = position < 0 || !has_offsets(fd),
         .append = (flags & O_APPEND) != 0,
         .direct = is_direct(flags),
         .position = position < 0 ? 0 : position,
@@ -51,24 +115,20 @@ int rota__file_kind(int fd, struct rota__file_kind *out)
     return 0;
 }
 
-#if defined(STATX_SIZE)
-bool rota__file_ends_by(int fd, int64_t offset)
-{
-    struct statx found;
-    int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+/* --- Writing ------------------------------------------------------------- */
 
-    return statx(fd, "", flags, STATX_SIZE | STATX_TYPE, &found) == 0 &&
-           S_ISREG(found.stx_mode) && found.stx_size > 0 &&
-           (int64_t)found.stx_size <= offset;
-}
-#else
-bool rota__file_ends_by(int fd, int64_t offset)
+/* A thread may wait. */
+static intptr_t write_next(int fd, const char *data, size_t size)
 {
-    (void)fd;
-    (void)offset;
-    return false;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    intptr_t n = rota__pipe_write(fd, data, size);
+
+    while (n == -EAGAIN) {
+        (void)poll(&room, 1, -1);
+        n = rota__pipe_write(fd, data, size);
+    }
+    return n;
 }
-#endif
 
 /* One call; offset < 0: where the fd stands. No byte written is an error. */
 static intptr_t write_some(int fd, const char *data, size_t size,
@@ -77,7 +137,7 @@ static intptr_t write_some(int fd, const char *data, size_t size,
     ssize_t n;
 
     if (offset < 0)
-        return rota__pipe_write(fd, data, size);
+        return write_next(fd, data, size);
     do
         n = pwrite(fd, data, size, (off_t)offset);
     while (n < 0 && errno == EINTR);

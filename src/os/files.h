@@ -27,15 +27,17 @@ struct rota__file_kind {
 };
 int rota__file_kind(int fd, struct rota__file_kind *out);
 
-/* True if the system knows, without asking a disk, that a regular file ends
-   at or before `offset`. Does not block. */
-bool rota__file_ends_by(int fd, int64_t offset);
+/* One read or write in order that does not block: -EAGAIN if it would,
+   -EOPNOTSUPP if the system cannot do that with this fd. */
+intptr_t rota__fd_read_now(int fd, char *buf, size_t size);
+intptr_t rota__fd_write_now(int fd, const char *data, size_t size);
 
 /* See os/socket.h for a read that does not block, and for rota__file_read(),
    which may read less than there is. */
 
 /* Write all of it: 0, or the error that came after *written bytes. The second
-   where the fd stands, or at the end of a file that is appended to. */
+   where the fd stands, or at the end of a file that is appended to; it blocks
+   also where O_NONBLOCK is set. */
 int rota__file_write_at(int fd, const char *data, size_t size, int64_t offset,
                         size_t *written);
 int rota__file_write_on(int fd, const char *data, size_t size, size_t *written);
@@ -74,8 +76,10 @@ intptr_t rota__path_realpath(const char *path, char *buf, size_t size);
  */
 intptr_t rota__path_readdir(const char *path, rota_directory_entry **out,
                             atomic_bool *stop);
-/* Sees to it that the names in the folder are on the disk. 0 also where that
-   cannot be done: a file system that does not know it, no permission. */
-int rota__path_sync(const char *folder);
+/* For the second, which sees to it that the names in the folder are on the
+   disk. 0 with -1 if there is no permission. */
+int rota__folder_open(const char *path, int *fd);
+/* 0 also on a file system that does not know it. */
+int rota__folder_sync(int fd);
 
 #endif

@@ -43,6 +43,12 @@ int rota__fork_receive(const struct rota__fork *fork, struct iovec *parts,
 /* In the parent: it has not ended and says nothing. */
 bool rota__fork_is_quiet(const struct rota__fork *fork);
 
+/* In the parent: waits until the bell rings (0, and it is silent again), the
+   process, unless that is NULL, has ended or says something (1), or until
+   `deadline` (-ETIMEDOUT). */
+int rota__fork_idle(const struct rota__fork *fork,
+                    const struct rota__wake *bell, int64_t deadline);
+
 /* Ends the connection, waits until the child has ended, and gives how (as
    rota__process_reap() does; 0 if somebody else has reaped it). */
 int rota__fork_end(struct rota__fork *fork);

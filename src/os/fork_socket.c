@@ -65,6 +65,23 @@ bool rota__fork_is_quiet(const struct rota__fork *self)
     return look(self, POLLIN, 0, two) == 0;
 }
 
+int rota__fork_idle(const struct rota__fork *self,
+                    const struct rota__wake *bell, int64_t deadline)
+{
+    struct pollfd all[] = {
+        {.fd = bell->read_fd, .events = POLLIN},
+        {.fd = self ? self->fd : -1, .events = POLLIN},
+        {.fd = self ? self->id.fd : -1, .events = POLLIN},
+    };
+    int count = poll(all, 3, milliseconds_until(deadline));
+
+    if (count <= 0)
+        return deadline <= rota__clock_now() ? -ETIMEDOUT : 0;
+    if (all[0].revents)
+        rota__wake_drain(bell);
+    return all[1].revents || all[2].revents;
+}
+
 /* Takes what was moved off the front. */
 static void advance(struct iovec **parts, int *count, size_t moved)
 {

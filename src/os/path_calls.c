@@ -105,14 +105,17 @@ intptr_t rota__path_realpath(const char *path, char *buf, size_t size)
     return (intptr_t)length;
 }
 
-int rota__path_sync(const char *folder)
+int rota__folder_open(const char *path, int *fd)
 {
-    int fd = rota__file_open(folder, O_RDONLY | O_DIRECTORY, 0);
-    int err = fd;
+    int err = rota__file_open(path, O_RDONLY | O_DIRECTORY, 0);
 
-    if (fd >= 0) {
-        err = rota__file_sync(fd);
-        (void)rota__fd_close(fd);
-    }
-    return err == -EACCES || err == -EINVAL || err == -ENOTSUP ? 0 : err;
+    *fd = err < 0 ? -1 : err;
+    return err >= 0 || err == -EACCES ? 0 : err;
+}
+
+int rota__folder_sync(int fd)
+{
+    int err = rota__file_sync(fd);
+
+    return err == -EINVAL || err == -ENOTSUP ? 0 : err;
 }

@@ -105,25 +105,11 @@ void rota__process_close(struct rota__process_id *id)
     id->pid = -1;
 }
 
-/* The numbers below are those of the child's streams. */
-static int raise_above_2(int fd)
-{
-    int raised;
-    int err;
-
-    if (fd < 0 || fd > 2)
-        return fd;
-    raised = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    err = -errno;
-    (void)close(fd);
-    return raised < 0 ? err : raised;
-}
-
 int rota__null_open(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    return fd < 0 ? -errno : raise_above_2(fd);
+    return fd < 0 ? -errno : rota__fd_above_2(fd);
 }
 
 static int open_pair(int fds[2])
@@ -146,7 +132,7 @@ int rota__pipe_pair(int fds[2])
     if (err < 0)
         return err;
     for (int i = 0; i < 2; i++) {
-        fds[i] = raise_above_2(fds[i]);
+        fds[i] = rota__fd_above_2(fds[i]);
         if (fds[i] < 0) {
             err = fds[i];
             (void)close(fds[1 - i]);

@@ -24,6 +24,19 @@ int rota__fd_close(int fd)
     return 0;
 }
 
+int rota__fd_above_2(int fd)
+{
+    int raised;
+    int err;
+
+    if (fd < 0 || fd > 2)
+        return fd;
+    raised = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    err = -errno;
+    (void)close(fd);
+    return raised < 0 ? err : raised;
+}
+
 int rota__fd_set_nonblocking(int fd)
 {
     int flags = fcntl(fd, F_GETFL);

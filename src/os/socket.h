@@ -14,6 +14,9 @@
 #include <sys/uio.h>
 
 int rota__fd_close(int fd);
+/* The same file above the numbers of the standard streams, which somebody may
+   still open; or an error, also for one, and then fd is closed. */
+int rota__fd_above_2(int fd);
 int rota__fd_set_nonblocking(int fd);
 int rota__socket_open(int family, int type, int protocol);
 int rota__socket_bind(int fd, const rota_address *address);

@@ -17,14 +17,24 @@ uintptr_t rota__thread_self(void)
     return (uintptr_t)&identity;
 }
 
-/* Signals stay with the threads that the program made. */
+/* Signals stay with the threads that the program made, but for faults. */
+static void fill_mask(sigset_t *mask)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
+                                 SIGILL,  SIGTRAP, SIGSYS};
+
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(mask, faults[i]);
+}
+
 static int start(pthread_t *thread, const pthread_attr_t *attributes,
                  void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
     int err;
 
-    sigfillset(&all);
+    fill_mask(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     err = pthread_create(thread, attributes, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -15,8 +15,9 @@ int rota__wake_open(struct rota__wake *wake)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
+    fd = fd < 0 ? -errno : rota__fd_above_2(fd);
     if (fd < 0)
-        return -errno;
+        return fd;
     wake->read_fd = fd;
     wake->write_fd = fd;
     return 0;

@@ -3,6 +3,7 @@
  * Calls on the pool that a task awaits
  */
 #include "stream/files.h"
+#include <unistd.h>
 
 /* --- An fd that many use ------------------------------------------------- */
 
@@ -13,6 +14,7 @@ struct rota__open_fd *rota__open_fd_new(int fd)
     if (open_fd) {
         atomic_init(&open_fd->users, 1);
         open_fd->fd = fd;
+        open_fd->left_at = -1;
     }
     return open_fd;
 }
@@ -23,6 +25,8 @@ int rota__open_fd_unref(struct rota__open_fd *open_fd)
 
     if (!open_fd || atomic_fetch_sub(&open_fd->users, 1) > 1)
         return 0;
+    if (open_fd->left_at >= 0)
+        (void)rota__file_seek(open_fd->fd, open_fd->left_at, SEEK_SET);
     if (open_fd->fd >= 0)
         err = rota__fd_close(open_fd->fd);
     rota__free(open_fd);
@@ -80,6 +84,12 @@ static void hand_over(struct rota__file_call *call)
     rota__unpark(&wait->waiter, 0);
 }
 
+static void keep_error(struct rota__file_call *call)
+{
+    if (!call->wait && call->job.result < 0)
+        call->file->lost = (int)call->job.result;
+}
+
 /* With the loop goes the task that waits, and perhaps the file. */
 static void ended(struct rota__job *job)
 {
@@ -92,6 +102,8 @@ static void ended(struct rota__job *job)
     }
     if (call->done)
         call->done(call);
+    if (call->surely)
+        keep_error(call);
     if (call->wait)
         hand_over(call);
     else if (call->file)
@@ -230,4 +242,18 @@ intptr_t rota__file_call_await(struct rota__file_call *call,
     if (rota_is_error(err))
         drop(wait);
     return err;
+}
+
+intptr_t rota__file_await_surely(struct rota__file_call *call,
+                                 struct rota__task *self)
+{
+    rota_file *file = call->file;
+    struct rota__file_wait wait;
+    intptr_t n;
+
+    call->surely = true;
+    n = rota__file_call_await(call, self, &wait);
+    if (n == -ECANCELED && wait.result < 0)
+        file->lost = (int)wait.result;
+    return n;
 }

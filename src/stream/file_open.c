@@ -67,6 +67,13 @@ static int close_on_the_pool(rota_file *file)
     return err;
 }
 
+/* Others may have the fd too: they go on where the file has ended. */
+static void leave_position(rota_file *file)
+{
+    if (file->open_fd && file->shares && !file->in_order)
+        file->open_fd->left_at = file->position;
+}
+
 static void close_if_unused(rota_file *file)
 {
     struct rota__open_fd *open_fd = file->open_fd;
@@ -74,10 +81,17 @@ static void close_if_unused(rota_file *file)
 
     if (!file->closing || file->users > 0 || !open_fd)
         return;
+    leave_position(file);
     err = close_on_the_pool(file);
     file->open_fd = NULL;
     if (err < 0)
         is_closed(file, rota__open_fd_unref(open_fd));
+}
+
+static void close_line(struct rota__file_line *line)
+{
+    rota__queue_close(&line->turn.queue);
+    rota__unpark_all(&line->settling, -ROTA_ECLOSING);
 }
 
 /* The loop closes first: the fd goes, the handle stays its owner's. */
@@ -90,10 +104,11 @@ static void loop_closes(struct rota__at_close *at_close)
     file->closed = true;
     file->users = 0; /* those never run again */
     file->closing_tasks = 0;
+    leave_position(file);
     (void)rota__open_fd_unref(file->open_fd);
     file->open_fd = NULL;
-    rota__queue_close(&file->turn.queue);
-    rota__unpark_all(&file->settling, -ROTA_ECLOSING);
+    close_line(&file->line);
+    close_line(&file->writes);
     rota__unpark_all(&file->closers, -ROTA_ECLOSING);
     release_if_over(file);
 }
@@ -146,14 +161,21 @@ void rota_file_free(rota_file *file)
 
 /* --- Inside -------------------------------------------------------------- */
 
+struct rota__file_line *rota__file_line(rota_file *file,
+                                        enum rota__file_use use)
+{
+    return file->in_order && use != ROTA__FILE_MOVES ? &file->writes
+                                                     : &file->line;
+}
+
 /* Those that a task has left behind come first. */
-static int settle(rota_file *file, struct rota__task *self)
+static int settle(struct rota__file_line *line, struct rota__task *self)
 {
     struct rota__waiter waiter;
     int err = 0;
 
-    while (err == 0 && file->unsettled > 0)
-        err = (int)rota__park_in(self, &waiter, &file->settling);
+    while (err == 0 && line->unsettled > 0)
+        err = (int)rota__park_in(self, &waiter, &line->settling);
     if (err == 0 && rota__task_is_greedy(self))
         err = rota__yield(self);
     return err;
@@ -179,13 +201,13 @@ int rota__file_enter(rota_file *file, struct rota__task **self,
         return rota__misuse((*self)->loop, -EINVAL, function,
                             "a file belongs to the loop that opened it");
     file->users++;
-    if (use == ROTA__FILE_MOVES)
-        err = rota_lock_acquire(&file->turn);
+    if (use != ROTA__FILE_AT)
+        err = rota_lock_acquire(&rota__file_line(file, use)->turn);
     if (err < 0) {
         leave(file);
         return err;
     }
-    err = settle(file, *self);
+    err = settle(rota__file_line(file, use), *self);
     if (err < 0)
         rota__file_leave(file, use);
     return err;
@@ -193,27 +215,34 @@ int rota__file_enter(rota_file *file, struct rota__task **self,
 
 void rota__file_leave(rota_file *file, enum rota__file_use use)
 {
-    if (use == ROTA__FILE_MOVES)
-        (void)rota_lock_release(&file->turn);
+    if (use != ROTA__FILE_AT)
+        (void)rota_lock_release(&rota__file_line(file, use)->turn);
     leave(file);
 }
 
 void rota__file_left_alone(struct rota__file_call *call)
 {
     call->file->users++;
-    call->file->unsettled += call->changes;
+    if (call->changes)
+        call->changes->unsettled++;
 }
 
 void rota__file_settled(struct rota__file_call *call)
 {
     rota_file *file = call->file;
 
-    if (call->changes && --file->unsettled == 0)
-        rota__unpark_all(&file->settling, 0);
+    if (call->changes && --call->changes->unsettled == 0)
+        rota__unpark_all(&call->changes->settling, 0);
     leave(file);
 }
 
 /* --- Opening ------------------------------------------------------------- */
+
+static void init_line(struct rota__file_line *line)
+{
+    rota_lock_init(&line->turn);
+    rota__list_init(&line->settling);
+}
 
 static void adopt(rota_file *file, rota_loop *loop,
                   struct rota__open_fd *open_fd,
@@ -227,9 +256,9 @@ static void adopt(rota_file *file, rota_loop *loop,
         .append = kind->append,
         .direct = kind->direct,
     };
-    rota_lock_init(&file->turn);
+    init_line(&file->line);
+    init_line(&file->writes);
     rota__buffer_init(&file->ahead);
-    rota__list_init(&file->settling);
     rota__list_init(&file->closers);
     rota__at_close_add(loop, &file->at_close, loop_closes);
 }
@@ -329,6 +358,7 @@ int rota_file_open_fd(rota_file **file, int fd)
         return -ENOMEM;
     }
     adopt(adopted, loop, open_fd, &kind);
+    adopted->shares = true;
     *file = adopted;
     return 0;
 }

@@ -308,7 +308,7 @@ int rota_readdir(const char *path, rota_directory *directory)
 
     if (!self)
         return err;
-    if (!path)
+    if (!path || !directory)
         return -EINVAL;
     call = new_call(&asked);
     if (!call)

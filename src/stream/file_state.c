@@ -59,6 +59,7 @@ static int64_t seek_on_the_pool(rota_file *file, struct rota__task *self,
     call->number = offset;
     call->whence = whence;
     call->answer = &position;
+    call->call.changes = &file->line; /* where the fd stands */
     call->call.deliver = tell_position;
     err = rota__file_call_await(&call->call, self, &wait);
     return err < 0 ? err : position;
@@ -117,7 +118,9 @@ int rota_file_stat(rota_file *file, struct stat *out)
     struct rota__task *self;
     struct rota__file_wait wait;
     struct state_call *call;
-    int err = rota__file_enter(file, &self, ROTA__FILE_AT, "rota_file_stat");
+    int err =
+        out ? rota__file_enter(file, &self, ROTA__FILE_AT, "rota_file_stat")
+            : -EINVAL;
 
     if (err < 0)
         return err;
@@ -155,7 +158,6 @@ static int sync_by(rota_file *file, intptr_t (*work)(struct rota__file_call *),
                    const char *function)
 {
     struct rota__task *self;
-    struct rota__file_wait wait;
     struct state_call *call;
     int err = rota__file_enter(file, &self, ROTA__FILE_AT, function);
 
@@ -163,7 +165,7 @@ static int sync_by(rota_file *file, intptr_t (*work)(struct rota__file_call *),
         return err;
     call = new_call(file, work);
     if (call)
-        err = (int)rota__file_call_await(&call->call, self, &wait);
+        err = (int)rota__file_await_surely(&call->call, self);
     else
         err = -ENOMEM;
     err = take_lost(file, err);
@@ -199,7 +201,7 @@ int rota_file_truncate(rota_file *file, int64_t size)
     call = new_call(file, set_size);
     if (call) {
         call->number = size;
-        call->call.changes = true;
+        call->call.changes = rota__file_line(file, ROTA__FILE_AT);
         err = (int)rota__file_call_await(&call->call, self, &wait);
     }
     rota__file_leave(file, ROTA__FILE_AT);

@@ -114,7 +114,7 @@ int rota_read_file(const char *path, void **data, size_t *size, size_t limit)
 
     if (!self)
         return err;
-    if (!path)
+    if (!path || !data || !size)
         return -EINVAL;
     call = rota__file_call_new(sizeof *call, strlen(path) + 1, read_whole);
     if (!call)
@@ -202,12 +202,33 @@ static int write_and_sync(struct rota__file_call *call, int fd)
     return err == 0 ? closed : err;
 }
 
-static int sync_folder(struct whole_write *self)
+static int open_folder(const struct whole_write *self, int *fd)
 {
-    size_t folder = folder_length(self->path);
+    size_t length = folder_length(self->path);
+    char first = self->path[length];
+    int err;
 
-    self->new_path[folder] = '\0';
-    return rota__path_sync(folder > 0 ? self->new_path : ".");
+    self->path[length] = '\0';
+    err = rota__folder_open(length > 0 ? self->path : ".", fd);
+    self->path[length] = first;
+    return err;
+}
+
+/* The folder is opened while all can be taken back. */
+static int put_in_place(const struct whole_write *self)
+{
+    int folder = -1;
+    int err = open_folder(self, &folder);
+
+    if (err == 0)
+        err = rota__path_rename(self->new_path, self->path);
+    if (err < 0)
+        (void)rota__path_unlink(self->new_path);
+    if (folder >= 0 && err == 0)
+        err = rota__folder_sync(folder);
+    if (folder >= 0)
+        (void)rota__fd_close(folder);
+    return err;
 }
 
 static intptr_t write_whole(struct rota__file_call *call)
@@ -222,12 +243,9 @@ static intptr_t write_whole(struct rota__file_call *call)
     if (err == 0 && atomic_load(&call->unwanted))
         err = -ECANCELED;
     if (err == 0)
-        err = rota__path_rename(self->new_path, self->path);
-    if (err < 0) {
-        (void)rota__path_unlink(self->new_path);
-        return err;
-    }
-    return sync_folder(self);
+        return put_in_place(self);
+    (void)rota__path_unlink(self->new_path);
+    return err;
 }
 
 static struct whole_write *new_whole_write(const char *path, size_t size)

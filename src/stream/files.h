@@ -24,6 +24,7 @@
 struct rota__open_fd {
     atomic_uint users; /* the file, and each of its calls */
     int fd;            /* or -1 */
+    int64_t left_at;   /* its own position when it is closed; -1: any */
 };
 
 /* NULL: no memory. */
@@ -41,9 +42,10 @@ struct rota__file_call {
     void (*deliver)(struct rota__file_call *call);
     struct rota__file_wait *wait; /* or NULL */
     atomic_bool unwanted;         /* nobody will wait any more */
-    bool changes;    /* its file: later calls of that wait for it */
+    bool surely;                  /* its error is told, if not now then later */
     bool opens;      /* open_fd is what it brings, and not what it works on */
     rota_file *file; /* or NULL */
+    struct rota__file_line *changes; /* later calls there wait for it; NULL */
     struct rota__open_fd *open_fd;
     void *block; /* of memory, that it brings */
 };
@@ -77,20 +79,27 @@ intptr_t rota__file_call_await(struct rota__file_call *call,
 /* For one that nobody waits for; on an error it is still the caller's. */
 int rota__file_call_begin(struct rota__file_call *call, rota_loop *loop);
 
+/* Who comes after whom. */
+struct rota__file_line {
+    rota_lock turn;             /* of calls that move the position */
+    struct rota__link settling; /* tasks that wait for such calls: */
+    unsigned unsettled; /* calls that change it and that nobody waits for */
+};
+
 struct rota_file {
     rota_loop *loop; /* NULL once it is closed */
     struct rota__at_close at_close;
     struct rota__open_fd *open_fd; /* NULL once it is being closed */
-    rota_lock turn;                /* of calls that move the position */
+    struct rota__file_line line;
+    struct rota__file_line writes; /* in order: no read holds them up */
     int64_t position;
-    struct rota__buffer ahead;  /* read in order, and taken by nobody yet */
-    struct rota__link settling; /* tasks that wait for such calls: */
-    unsigned unsettled; /* calls that change it and that nobody waits for */
-    unsigned users;     /* tasks inside, and calls that nobody waits for */
+    struct rota__buffer ahead; /* read in order, and taken by nobody yet */
+    unsigned users; /* tasks inside, and calls that nobody waits for */
     struct rota__link closers;
     unsigned closing_tasks; /* that wait for its end */
     int lost; /* the error of a call that nobody waited for, or of the close */
     bool in_order; /* it has no positions */
+    bool shares;   /* its fd's position is perhaps another's too */
     bool append;
     bool direct;
     bool closing;
@@ -102,13 +111,28 @@ struct rota_file {
  * A task comes in, and leaves; between them the file stays open. One that
  * moves the position has its turn.
  */
-enum rota__file_use { ROTA__FILE_AT, ROTA__FILE_MOVES };
+enum rota__file_use { ROTA__FILE_AT, ROTA__FILE_MOVES, ROTA__FILE_WRITES };
+struct rota__file_line *rota__file_line(rota_file *file,
+                                        enum rota__file_use use);
 int rota__file_enter(rota_file *file, struct rota__task **self,
                      enum rota__file_use use, const char *function);
 void rota__file_leave(rota_file *file, enum rota__file_use use);
 /* A call goes on alone, and has ended. */
 void rota__file_left_alone(struct rota__file_call *call);
 void rota__file_settled(struct rota__file_call *call);
+
+/* rota__file_call_await() of a call whose error must not get lost: if its task
+   does not hear of it, the next sync or close tells it. */
+intptr_t rota__file_await_surely(struct rota__file_call *call,
+                                 struct rota__task *self);
+
+/* Of files that have no positions; the caller has the turn. */
+intptr_t rota__file_read_next(rota_file *file, struct rota__task *self,
+                              char *buf, size_t size);
+intptr_t rota__file_read_rest(rota_file *file, struct rota__task *self,
+                              char *buf, size_t size);
+intptr_t rota__file_write_next(rota_file *file, struct rota__task *self,
+                               const char *data, size_t size);
 
 /* One read of up to `size` bytes at an offset; `file` NULL: of no file that
    must be told. */

@@ -79,8 +79,9 @@ static void take_results(struct mapping *mapping, const struct chunk *chunk,
     const struct cargo *cargo = &chunk->cargo;
 
     for (size_t i = 0; i < cargo->count; i++)
-        note(mapping, chunk->first + i, error < 0 ? error : cargo->results[i]);
-    if (error == 0 && cargo->size > 0)
+        note(mapping, chunk->first + i,
+             rota_is_error(error) ? error : cargo->results[i]);
+    if (!rota_is_error(error) && cargo->size > 0)
         memcpy(mapping->items + chunk->first * cargo->size,
                (const char *)cargo + cargo->items, cargo->count * cargo->size);
 }
@@ -179,7 +180,6 @@ static void leave_chunks(struct mapping *mapping)
 {
     struct rota__link *link;
 
-    mapping->next = mapping->count;
     while ((link = rota__list_pop(&mapping->chunks)) != NULL) {
         struct chunk *chunk = rota__container_of(link, struct chunk, link);
 

@@ -100,7 +100,7 @@ static int start(struct errand *errand)
     task->actor.own.bindings = rota__bindings_ref(errand->bindings);
     task->owner = &errand->owner;
     errand->task = task;
-    rota__at_close_add(errand->future.loop, &errand->at_close, loop_closes);
+    rota__at_first_add(errand->future.loop, &errand->at_close, loop_closes);
     if (rota__unlikely(rota__begins_eagerly(task->loop, NULL)))
         rota__task_begin(task);
     return 0;
@@ -151,7 +151,7 @@ int rota_run_coroutine_threadsafe(rota_loop *loop, rota_concurrent_future **out,
 
     if (!function)
         return -EINVAL;
-    if (loop->closed)
+    if (loop->closing)
         return -ROTA_ECLOSED;
     errand = rota__zalloc(sizeof *errand);
     if (!errand)
@@ -167,8 +167,7 @@ int rota_run_coroutine_threadsafe(rota_loop *loop, rota_concurrent_future **out,
     errand->bindings = rota__bindings_capture();
     errand->cancel.errand = errand;
     *out = &errand->future;
-    rota__send(loop, &errand->begin, begin);
-    if (loop->closed) /* the message may lie there until the loop is freed */
-        rota__concurrent_finish(&errand->future, -ROTA_ECLOSED, false);
+    if (!rota__send_if_open(loop, &errand->begin, begin))
+        begin(&errand->begin, true);
     return 0;
 }
