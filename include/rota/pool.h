@@ -30,8 +30,9 @@ typedef struct rota_thread_pool_options {
 
 /*
  * Makes a pool of threads, which begin when they are needed and block all
- * signals but those of faults; `options` may be NULL. End it with rota_executor_free(). From any
- * thread. Errors: -EINVAL (a negative number, a NaN), -ENOMEM.
+ * signals but those of faults; `options` may be NULL. End it with
+ * rota_executor_free(). From any thread. Errors: -EINVAL (a negative number, a
+ * NaN), -ENOMEM.
  * Python: ThreadPoolExecutor().
  */
 int rota_thread_pool_new(rota_executor **pool,
@@ -76,7 +77,7 @@ typedef struct rota_process_pool_options {
  * making, with the signal's name (see rota_is_broken_pool()), and is replaced;
  * the block of that call may have come back in part.
  * Errors of a call besides: -EMSGSIZE (a block above the largest), -ETIMEDOUT,
- * -EAGAIN, -ENOMEM and -EMFILE (no process could be made, and there is none).
+ * -EAGAIN, -ENOMEM and -EMFILE (there is no process, and none can be made).
  */
 int rota_process_pool_new(rota_executor **pool,
                           const rota_process_pool_options *options);
