@@ -70,8 +70,9 @@ typedef struct rota_process_pool_options {
  * handlers of faults stay, and SIGINT is ignored: the pool's owner decides what
  * an interrupt means. It ends with the pool, and when the program has died. A
  * function must not count on locks that other threads of the program may have
- * held; malloc and stdio are safe, and it may run a loop of its own: rota_run();
- * but a look-up of names may hang, if another thread was in one: set a timeout.
+ * held. malloc and stdio are safe, and it may run a loop of its own:
+ * rota_run(). A look-up of names may hang if another thread was in one: set a
+ * timeout.
  *
  * A process that crashes, exits or is killed breaks the one call that it was
  * making, with the signal's name (see rota_is_broken_pool()), and is replaced;

@@ -129,7 +129,7 @@ static intptr_t read_at(rota_file *file, struct rota__task *self, char *buf,
         done += (size_t)n;
         if (!at_once && (size_t)n < piece)
             break;
-        if (at_once && done < size)
+        if (at_once && (size_t)n == piece && done < size)
             n = rota__yield(self);
         if (n < 0)
             return n;
