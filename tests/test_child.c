@@ -506,7 +506,7 @@ static void virtual_time_does_not_jump_over_a_child(void)
     assert_int_equal(rota__child_begin(&clocked.told.child, loop, &id), 0);
     rota_call_later(loop, NULL, 3600, note_timer, &clocked);
     assert_int_equal(rota_loop_run_forever(loop), 0);
-    assert_true(clocked.ended == began);
+    assert_true(clocked.ended >= began && clocked.ended < began + 3600);
     assert_true(clocked.timer >= began + 3600);
     rota_loop_free(loop);
 }

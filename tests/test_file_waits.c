@@ -124,6 +124,7 @@ static intptr_t leave_read_and_write(void *cancelled)
 {
     static char much[300000];
     static struct io ios[2];
+    struct stat status;
     rota_task tasks[2];
 
     assert_int_equal(pipe(left_fds), 0);
@@ -136,6 +137,7 @@ static intptr_t leave_read_and_write(void *cancelled)
     tasks[0] = start(do_read, &ios[0]);
     tasks[1] = start(do_write, &ios[1]);
     pass_turns(5);
+    assert_int_equal(rota_stat(".", &status), 0); /* both have begun */
     for (int i = 0; i < 2; i++) {
         if (cancelled) {
             assert_int_equal(rota_task_cancel(tasks[i]), 1);

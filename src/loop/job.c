@@ -92,7 +92,7 @@ void rota_executor_free(rota_executor *executor)
 static void count(const struct rota__job *job, int change)
 {
     job->loop->job_count += (size_t)change;
-    if (rota__is_thread_pool(job->executor))
+    if (job->by_pool)
         job->loop->pool_jobs += (size_t)change;
     if (job->by_default)
         job->loop->default_jobs += (size_t)change;
@@ -149,6 +149,7 @@ int rota__job_submit(struct rota__job *job, rota_loop *loop,
         return -ROTA_ECLOSED;
     job->executor = executor ? executor : loop->executor;
     job->by_default |= !executor;
+    job->by_pool = rota__is_thread_pool(job->executor);
     job->dropped = false;
     job->loop = loop;
     job->handle.run = tell;

@@ -26,6 +26,7 @@ struct rota__job {
     rota_loop *loop; /* or NULL */
     atomic_int state;
     bool by_default; /* its executor was the loop's default one */
+    bool by_pool;    /* it was one of threads or processes */
     bool dropped;
     bool in_context; /* the call is to have these bindings, and not those of
                         the thread that makes it; they are the maker's */

@@ -89,7 +89,6 @@ struct rota_loop {
     bool keep_order; /* of the ready queue: no seed */
     bool virtual_clock;
     int64_t virtual_now;
-    int64_t waited; /* since then, in real time, while children run */
     struct rota__clock clock;
     uint64_t seed;
     struct rota__link **shuffled;

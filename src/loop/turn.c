@@ -62,22 +62,15 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     return deliver(loop, count);
 }
 
-/*
- * While a child runs, or an executor of the program's own, time takes its
- * time, however often they speak meanwhile:
- * 1 when the real time that is left has been waited.
- */
+/* While a child runs, or an executor of the program's own, time is real. */
 static int wait_for_others(rota_loop *loop, int64_t left)
 {
     int64_t began = rota__clock_now();
-    int err = 0;
+    int err = sleep_for(loop, left);
+    int64_t passed = rota__clock_now() - began;
 
-    if (loop->waited < left)
-        err = sleep_for(loop, left - loop->waited);
-    loop->waited += rota__clock_now() - began;
-    if (err < 0 || something_ready(loop))
-        return err;
-    return loop->waited >= left;
+    loop->virtual_now += passed < left ? passed : left;
+    return err;
 }
 
 static int wait_virtually(rota_loop *loop)
@@ -90,15 +83,11 @@ static int wait_virtually(rota_loop *loop)
     next = rota__heap_min(&loop->timers);
     if (!next || loop->pool_jobs > 0)
         return sleep_for(loop, ROTA__FOREVER);
-    if (next->key > loop->virtual_now &&
-        (loop->child_count > 0 || loop->job_count > 0)) {
-        err = wait_for_others(loop, next->key - loop->virtual_now);
-        if (err <= 0)
-            return err;
-    }
-    if (next->key > loop->virtual_now)
-        loop->virtual_now = next->key;
-    loop->waited = 0;
+    if (next->key <= loop->virtual_now)
+        return 0;
+    if (loop->child_count > 0 || loop->job_count > 0)
+        return wait_for_others(loop, next->key - loop->virtual_now);
+    loop->virtual_now = next->key;
     return 0;
 }
 
