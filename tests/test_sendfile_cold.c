@@ -8,8 +8,19 @@
 #include "held_files.h"
 
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
 
 #define STRANGE "/proc/version"
+
+/* In front of the system's: the loop's thread must not wait in it. */
+static int sends;
+
+ssize_t sendfile(int out, int file, off_t *offset, size_t count)
+{
+    sends++;
+    return syscall(SYS_sendfile, out, file, offset, count);
+}
 
 static intptr_t send_strange(void *way)
 {
@@ -72,16 +83,17 @@ static intptr_t begin_to_send_cold(void *way)
 {
     struct scene scene;
     struct sending sending = {.scene = &scene, .file = make_cold_file()};
-    size_t resident = count_resident(sending.file, SIZE);
     rota_task task;
+    int before;
 
-    if (resident > 10)
+    if (count_resident(sending.file, SIZE) > 10)
         harness_skip("/tmp is in memory");
     scene_open(&scene, (enum way)(intptr_t)way);
     hold_files();
+    before = sends;
     task = start(send_it, &sending);
     pass_turns(3);
-    assert_in_range(count_resident(sending.file, SIZE), 1, resident + 10);
+    assert_int_equal(sends, before);
     open_gate();
     (void)rota_task_cancel(task);
     assert_int_equal(rota_await(task), -ECANCELED);

@@ -53,6 +53,47 @@ static void a_timeout_that_does_not_come_changes_nothing(void)
     run(have_time);
 }
 
+static double real_time(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Beside a timer that is far off, after the child has spoken for a while. */
+static intptr_t wait_in_virtual_time(void *arg)
+{
+    rota_process *process =
+        shell_with(&piped_out, "for i in 1 2 3 4 5; do echo $i; sleep 0.02; "
+                               "done; " FOR_EVER);
+    rota_timeout far_off, near;
+    char text[10];
+    double began;
+    int err;
+
+    (void)arg;
+    assert_int_equal(rota_timeout_begin(&far_off, 3600), 0);
+    assert_int_equal(
+        rota_read_exactly(rota_process_stdout(process), text, sizeof text),
+        sizeof text);
+    began = real_time();
+    assert_int_equal(rota_timeout_begin(&near, 0.05), 0);
+    err = rota_process_wait(process, NULL);
+    assert_int_equal(rota_timeout_end(&near, err), -ETIMEDOUT);
+    assert_true(real_time() - began >= 0.049);
+    assert_int_equal(rota_timeout_end(&far_off, 0), 0);
+    rota_process_free(process);
+    return 0;
+}
+
+static void a_timeout_beside_a_child_takes_its_time_in_virtual_time_too(void)
+{
+    const rota_loop_options options = {.virtual_clock = true};
+
+    assert_int_equal(rota_run_with(&options, wait_in_virtual_time, NULL), 0);
+}
+
 static intptr_t hear_too_much(void *arg)
 {
     const rota_communicate_options options = {.limit = 1001};
@@ -241,6 +282,7 @@ static void a_loop_may_close_under_a_call(void)
 
 HARNESS_MAIN(TEST(after_the_timeout_the_child_is_killed_and_reaped),
              TEST(a_timeout_that_does_not_come_changes_nothing),
+             TEST(a_timeout_beside_a_child_takes_its_time_in_virtual_time_too),
              TEST(beyond_the_limit_the_child_is_killed_and_not_before),
              TEST(a_cancelled_call_leaves_the_child_alive),
              TEST(a_process_may_be_freed_under_a_call),
