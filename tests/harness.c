@@ -117,11 +117,13 @@ static _Noreturn void run_here(const harness_test *test)
 
 static _Noreturn void run_in_child(const harness_test *test, int output)
 {
+    /* A job in the background starts without them. */
+    static const int ends[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM};
     int nothing = open("/dev/null", O_RDONLY);
 
     setpgid(0, 0);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        signal(ends[i], SIG_DFL);
     dup2(nothing, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
