@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The loop: what is hot in C, what is cold asyncio's own.
+
+``_core.Loop`` comes first in the class's order and replaces what programs do
+often; everything else (how an address is chosen, what a server is, which text
+an error has) is the code of the running Python's asyncio, so that it behaves
+as that version does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import threading
+import weakref
+from asyncio import coroutines
+from asyncio.log import logger
+
+from rota import _core
+
+
+class Loop(_core.Loop, asyncio.SelectorEventLoop):
+    """A complete asyncio event loop: see asyncio.AbstractEventLoop."""
+
+    # What asyncio's code keeps in a loop; attributes that are not here would
+    # give every loop a dict, and slow down the look-up of its methods.
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_internal_fds",
+        "_old_agen_hooks",
+        "_scheduled",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_timer_cancelled_count",
+        "_transports",
+        "_unix_server_sockets",
+    )
+
+    def __init__(self, selector: object = None) -> None:
+        """Make a loop. A selector, as asyncio's takes it, has no effect."""
+        self._asyncgens = weakref.WeakSet()
+        self._asyncgens_shutdown_called = False
+        self._clock_resolution = 1e-9
+        self._coroutine_origin_tracking_enabled = False
+        self._coroutine_origin_tracking_saved_depth = None
+        self._csock = self._ssock = None
+        self._default_executor = None
+        self._exception_handler = None
+        self._executor_shutdown_called = False
+        self._internal_fds = 0
+        self._old_agen_hooks = None
+        self._scheduled: list[object] = []  # timers are in C
+        self._selector = _core.Selector(self)
+        self._signal_handlers = {}
+        self._timer_cancelled_count = 0
+        self._transports = weakref.WeakValueDictionary()
+        self._unix_server_sockets = {}
+        self.set_debug(coroutines._is_debug_mode())
+
+    # --- Running ------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until stop() is called."""
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        hooks = sys.get_asyncgen_hooks()
+        wakeup = self._take_wakeup_fd()
+        try:
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook,
+                finalizer=self._asyncgen_finalizer_hook,
+            )
+            self._run()
+        finally:
+            self._stopping = False
+            self._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*hooks)
+            if wakeup is not None:
+                signal.set_wakeup_fd(wakeup)
+
+    def _take_wakeup_fd(self) -> int | None:
+        """Let signals wake the main thread's loop; the fd to put back, or None."""
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        if self._csock is None:
+            self._make_self_pipe()
+        ours = self._csock.fileno()
+        before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        if before in (-1, ours):
+            return before
+        signal.set_wakeup_fd(before)  # somebody else's, whom we leave alone
+        return None
+
+    def _process_events(self, event_list: object) -> None:
+        """For those who turn the loop themselves: select() has done it."""
+
+    # --- Signals ------------------------------------------------------------
+
+    def add_signal_handler(self, sig, callback, *args):
+        """Add a handler for a signal: see asyncio.loop.add_signal_handler."""
+        if self._csock is None and not self.is_closed():
+            self._make_self_pipe()
+        super().add_signal_handler(sig, callback, *args)
+
+    def _add_callback_signalsafe(self, handle):
+        self.call_soon_threadsafe(handle._run)
+
+    def _add_callback(self, handle):
+        self.call_soon(handle._run)
+
+    def _write_to_self(self):
+        """Nobody needs to be woken that way."""
+
+    # --- Closing ------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the loop; what is scheduled will not run."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        for sig in list(self._signal_handlers):
+            if not sys.is_finalizing():
+                self.remove_signal_handler(sig)
+        if self._debug:
+            logger.debug("Close %r", self)
+        if self._csock is not None:
+            self._close_self_pipe()
+        self._close()
+        self._executor_shutdown_called = True
+        executor, self._default_executor = self._default_executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * _core: what its files share
+ *
+ * The hot half of rota.Loop, in C on loop/ and transport/. The class in
+ * rota/_loop.py derives from the Loop here first and from asyncio's own
+ * SelectorEventLoop second: what is here replaces what is there, and what is
+ * cold stays asyncio's, of the Python that runs.
+ *
+ *   - The GIL is the lock of the wait hooks. Whoever holds it finds the queues
+ *     whole, on any thread, so that the garbage collector may visit them.
+ *   - Whatever the loop must keep alive (a transport whose fd it watches, a
+ *     reader) is a struct core_kept in its list, with a reference of the
+ *     list's; the collector finds it there, and close() detaches it.
+ *   - An error that must stop the loop (KeyboardInterrupt, SystemExit) breaks
+ *     the turn, stays set as the current exception and comes out of the run.
+ */
+#ifndef ROTA_PYTHON_CORE_H
+#define ROTA_PYTHON_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include "loop/loop.h"
+#include "transport/transport.h"
+
+typedef struct core_state core_state;
+typedef struct LoopObject LoopObject;
+typedef struct HandleObject HandleObject;
+
+/* --- The module ---------------------------------------------------------- */
+
+#define CORE_FREE_HANDLES 256
+#define CORE_FEW_ARGS 3 /* handles with so many are kept to be used again */
+
+/* Names that are looked up on hot paths, interned. */
+#define CORE_NAMES(X)                                                          \
+    X(context)                                                                 \
+    X(loop)                                                                    \
+    X(call_exception_handler)                                                  \
+    X(connection_made)                                                         \
+    X(connection_lost)                                                         \
+    X(data_received)                                                           \
+    X(eof_received)                                                            \
+    X(get_buffer)                                                              \
+    X(buffer_updated)                                                          \
+    X(pause_writing)                                                           \
+    X(resume_writing)                                                          \
+    X(fileno)                                                                  \
+    X(close)                                                                   \
+    X(Task)                                                                    \
+    X(Future)                                                                  \
+    X(_handle_signal)                                                          \
+    X(_source_traceback)
+
+struct core_state {
+    /* The objects, first to last. */
+    PyObject *handle_type;
+    PyObject *timer_handle_type;
+    PyObject *loop_type;
+    PyObject *ready_type;
+    PyObject *selector_type;
+    PyObject *step_type;
+    PyObject *socket_transport_type;
+    PyObject *breathe; /* a function in Python that does nothing */
+    PyObject *support; /* rota._support's dict: see core_support() */
+    PyObject *tasks;   /* asyncio.tasks' dict: Task is looked up late */
+    PyObject *futures; /* asyncio.futures' dict, likewise Future */
+    PyObject *get_running_loop;
+    PyObject *set_running_loop;
+    PyObject *extract_stack;
+    PyObject *loop_names; /* ("loop",) */
+#define CORE_NAME(name) PyObject *str_##name;
+    CORE_NAMES(CORE_NAME)
+#undef CORE_NAME
+    PyObject *last;
+    /* Not objects. */
+    HandleObject *free_handles[2]; /* Handles, TimerHandles */
+    int free_count[2];
+};
+
+extern struct PyModuleDef core_module_def;
+
+/* A function of rota/_support.py, borrowed; NULL with an exception. */
+PyObject *core_support(core_state *state, const char *name);
+core_state *core_state_of(PyTypeObject *type);
+
+/* The types, made by their files. */
+extern PyType_Spec core_handle_spec;
+extern PyType_Spec core_timer_handle_spec;
+PyType_Spec *core_make_loop_spec(void);
+extern PyType_Spec core_ready_spec;
+extern PyType_Spec core_selector_spec;
+extern PyType_Spec core_step_spec;
+
+/* --- Errors -------------------------------------------------------------- */
+
+/* Raises what a function of rota's returned, as what asyncio would; NULL. */
+PyObject *core_raise(int err);
+/* The same, as a new exception; NULL with an exception if there is none. */
+PyObject *core_exception(int err);
+/* The current exception, or NULL; none is current then. And back, stolen. */
+PyObject *core_take_exception(void);
+void core_give_exception(PyObject *value);
+/*
+ * The current exception goes to the loop's exception handler, with a message
+ * and up to three more entries (NULL ends them); or, if it must, ends the run.
+ * None is current afterwards, unless the run ends.
+ */
+void core_report(LoopObject *loop, const char *message, const char *key,
+                 PyObject *value, const char *key2, PyObject *value2);
+/* True if the current exception ends the run: KeyboardInterrupt, SystemExit. */
+bool core_stop_if_fatal(LoopObject *loop);
+
+/* --- The loop ------------------------------------------------------------ */
+
+/* Kept alive by the loop; detach() lets go of whatever hangs on it. */
+struct core_kept {
+    struct rota__link link;
+    PyObject *object;                 /* it is embedded in */
+    void (*detach)(PyObject *object); /* the loop closes */
+};
+
+struct LoopObject {
+    PyObject_HEAD rota_loop *loop;
+    core_state *state; /* lives as long as our type does */
+    bool debug;
+    bool closed;
+    bool failed; /* the current exception ends the run */
+    unsigned turns;
+    unsigned long thread_id; /* that runs it, as threading.get_ident(); or 0 */
+    PyThreadState *thread;   /* while the GIL is let go */
+    struct rota__link kept;
+    struct rota__link popped; /* see ready.c */
+    struct rota__link dirty;  /* transports with writes to send: core_flush() */
+    PyObject *readers;        /* fd: Handle */
+    PyObject *writers;
+    PyObject *task_factory;
+    PyObject *current_handle;
+    double slow_callback;
+    PyObject *weakrefs;
+};
+
+/* The Loop if it is open; NULL with "Event loop is closed". */
+LoopObject *core_open_loop(PyObject *op);
+/* False with an exception: debug mode, and another thread runs the loop. */
+bool core_check_thread(LoopObject *self);
+void core_keep(LoopObject *self, struct core_kept *kept, PyObject *object,
+               void (*detach)(PyObject *));
+/* Ends that; the reference goes. Harmless for one that is not kept. */
+void core_let_go(struct core_kept *kept);
+/* loop.call_soon(callable, arg) from C, in the current context; 0 or -1. */
+int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg);
+
+/* Methods, by file. */
+extern PyMethodDef core_schedule_methods[];
+extern PyMethodDef core_run_methods[];
+extern PyMethodDef core_reader_methods[];
+
+/* --- Running (run.c) ----------------------------------------------------- */
+
+/* One turn; 0, or -1 with an exception that ends the run. */
+int core_turn(LoopObject *self);
+/* Calls around the callback of a C-only handle: debug mode's clock. */
+int64_t core_step_begin(LoopObject *self);
+void core_step_end(LoopObject *self, int64_t began, PyObject *who);
+void core_release_gil(void *arg);
+void core_take_gil(void *arg);
+
+/* --- Handles (handle.c) -------------------------------------------------- */
+
+/*
+ * A Handle is one object: its place in the queue, its callback, its arguments.
+ * A queue owns a reference. Handles are hidden from the collector until
+ * somebody keeps one; the loop shows what its own hold.
+ */
+struct HandleObject {
+    PyObject_VAR_HEAD struct rota__timer
+        timer; /* its handle alone, if it is no timer */
+    double when;
+    LoopObject *loop;
+    PyObject *callback; /* NULL: cancelled */
+    PyObject *context;
+    PyObject *source_traceback; /* NULL but in debug mode */
+    PyObject *repr;             /* what it was when it was cancelled, debug */
+    PyObject *weakrefs;
+    HandleObject *next_free;
+    bool is_timer;
+    bool few;    /* of those that are kept to be used again */
+    bool queued; /* in the ready queue or armed: that owns a reference */
+    bool posted; /* from another thread: cannot be unlinked */
+    bool cancelled;
+    bool running;
+    PyObject *spare; /* for a bound method's self while it is called */
+    PyObject *args[];
+};
+
+static inline HandleObject *core_handle_of(struct rota__handle *queued)
+{
+    return rota__container_of(queued, HandleObject, timer.handle);
+}
+
+/* A handle for args[0](*args[1:]); `context` NULL: a copy of the current. */
+HandleObject *core_handle_new(LoopObject *loop, bool timer, PyObject *context,
+                              PyObject *const *args, Py_ssize_t count);
+/* Runs one that is in no queue. */
+void core_handle_call(LoopObject *loop, HandleObject *handle);
+/* What loop/ calls for one that is in a queue, or was until now. */
+void core_handle_run(struct rota__handle *queued);
+void core_handle_drop(struct rota__handle *queued);
+/* What handle->cancel() does. */
+int core_handle_cancel(HandleObject *self);
+/* For the collector: what a queued handle holds. */
+int core_handle_visit(HandleObject *self, visitproc visit, void *arg);
+void core_free_handles(core_state *state);
+
+/* `context=` of a vectorcall, borrowed, NULL for None or none; false with an
+   exception for any other name. */
+bool core_parse_context(core_state *state, const char *function,
+                        PyObject *const *values, PyObject *names,
+                        PyObject **context);
+
+#define CORE_ANY(function) (PyCFunction)(void (*)(void))(function)
+
+#endif

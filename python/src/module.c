@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The module: its types, and what it knows of asyncio
+ *
+ * What is looked up once is in the module's state. What tools replace at run
+ * time (asyncio.tasks.Task, asyncio.futures.Future) is looked up in its
+ * module's dict when it is needed.
+ */
+#include "core.h"
+
+core_state *core_state_of(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &core_module_def);
+
+    return module ? PyModule_GetState(module) : NULL;
+}
+
+PyObject *core_support(core_state *state, const char *name)
+{
+    PyObject *module, *found;
+
+    if (!state->support) {
+        module = PyImport_ImportModule("rota._support");
+        if (!module)
+            return NULL;
+        state->support = Py_NewRef(PyModule_GetDict(module));
+        Py_DECREF(module);
+    }
+    found = PyDict_GetItemString(state->support, name);
+    if (!found)
+        PyErr_Format(PyExc_SystemError, "rota._support has no %s", name);
+    return found;
+}
+
+static PyObject *add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+
+    if (type && PyModule_AddType(module, (PyTypeObject *)type) < 0)
+        Py_CLEAR(type);
+    return type;
+}
+
+/* An attribute of a module, or with NULL its dict. */
+static PyObject *from_module(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *found;
+
+    if (!module)
+        return NULL;
+    found = name ? PyObject_GetAttrString(module, name)
+                 : Py_NewRef(PyModule_GetDict(module));
+    Py_DECREF(module);
+    return found;
+}
+
+static int look_up(core_state *state)
+{
+    const struct {
+        PyObject **into;
+        const char *module;
+        const char *name;
+    } wanted[] = {
+        {&state->tasks, "asyncio.tasks", NULL},
+        {&state->futures, "asyncio.futures", NULL},
+        {&state->get_running_loop, "asyncio.events", "_get_running_loop"},
+        {&state->set_running_loop, "asyncio.events", "_set_running_loop"},
+        {&state->extract_stack, "asyncio.format_helpers", "extract_stack"},
+    };
+
+    for (size_t i = 0; i < rota__countof(wanted); i++) {
+        *wanted[i].into = from_module(wanted[i].module, wanted[i].name);
+        if (!*wanted[i].into)
+            return -1;
+    }
+    return 0;
+}
+
+static int intern_names(core_state *state)
+{
+#define CORE_NAME(name)                                                        \
+    state->str_##name = PyUnicode_InternFromString(#name);                     \
+    if (!state->str_##name)                                                    \
+        return -1;
+    CORE_NAMES(CORE_NAME)
+#undef CORE_NAME
+    state->loop_names = PyTuple_Pack(1, state->str_loop);
+    return state->loop_names ? 0 : -1;
+}
+
+static int make_types(PyObject *module, core_state *state)
+{
+    const struct {
+        PyObject **into;
+        PyType_Spec *spec;
+    } types[] = {
+        {&state->handle_type, &core_handle_spec},
+        {&state->timer_handle_type, &core_timer_handle_spec},
+        {&state->loop_type, core_make_loop_spec()},
+        {&state->ready_type, &core_ready_spec},
+        {&state->selector_type, &core_selector_spec},
+        {&state->step_type, &core_step_spec},
+    };
+
+    for (size_t i = 0; i < rota__countof(types); i++) {
+        *types[i].into = add_type(module, types[i].spec);
+        if (!*types[i].into)
+            return -1;
+    }
+    return 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    core_state *state = PyModule_GetState(module);
+    PyObject *globals = PyModule_GetDict(module);
+
+    state->breathe =
+        PyRun_String("lambda: None", Py_eval_input, globals, globals);
+    if (!state->breathe || intern_names(state) < 0 || look_up(state) < 0)
+        return -1;
+    return make_types(module, state);
+}
+
+static PyObject **objects_of(PyObject *module, size_t *count)
+{
+    core_state *state = PyModule_GetState(module);
+
+    *count = (size_t)(&state->last - &state->handle_type);
+    return &state->handle_type;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    size_t count;
+    PyObject **objects = objects_of(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        Py_VISIT(objects[i]);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    size_t count;
+    PyObject **objects = objects_of(module, &count);
+
+    for (size_t i = 0; i < count; i++)
+        Py_CLEAR(objects[i]);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    core_free_handles(PyModule_GetState(module));
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0},
+};
+
+struct PyModuleDef core_module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "rota._core",
+    .m_doc = "The hot half of rota.Loop, in C.",
+    .m_size = sizeof(core_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&core_module_def);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * add_reader and add_writer
+ *
+ * The Handle is in the loop's dict of its direction while it is registered;
+ * loop/ has it as the argument of its callback.
+ */
+#include "core.h"
+
+/* An int, or what has a fileno(), as selectors takes it. */
+static int fd_of(PyObject *file)
+{
+    int fd;
+
+    if (PyLong_Check(file)) {
+        fd = (int)PyLong_AsLong(file);
+        if (fd == -1 && PyErr_Occurred())
+            return -1;
+    } else {
+        fd = PyObject_AsFileDescriptor(file);
+        if (fd < 0 && !PyErr_ExceptionMatches(PyExc_Exception))
+            return -1;
+    }
+    if (fd >= 0)
+        return fd;
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError,
+                 PyLong_Check(file) ? "Invalid file descriptor: %S"
+                                    : "Invalid file object: %R",
+                 file);
+    return -1;
+}
+
+/* The wait hooks' argument is the Loop, which runs here and now. */
+static void ready(void *arg)
+{
+    HandleObject *handle = arg;
+
+    Py_INCREF(handle);
+    handle->queued = true; /* for this call */
+    core_handle_run(&handle->timer.handle);
+}
+
+static PyObject *dict_of(LoopObject *self, bool writer)
+{
+    return writer ? self->writers : self->readers;
+}
+
+/* The handle that is registered, borrowed; or NULL. */
+static HandleObject *registered(LoopObject *self, PyObject *key, bool writer)
+{
+    return (HandleObject *)PyDict_GetItemWithError(dict_of(self, writer), key);
+}
+
+static int replace(LoopObject *self, int fd, HandleObject *handle, bool writer)
+{
+    PyObject *key = PyLong_FromLong(fd);
+    HandleObject *old = key ? registered(self, key, writer) : NULL;
+    int err;
+
+    if (!key)
+        return -1;
+    Py_XINCREF(old);
+    err = writer ? rota_add_writer(self->loop, fd, ready, handle)
+                 : rota_add_reader(self->loop, fd, ready, handle);
+    if (err < 0)
+        (void)core_raise(err);
+    else if (PyDict_SetItem(dict_of(self, writer), key, (PyObject *)handle) < 0)
+        (void)(writer ? rota_remove_writer(self->loop, fd)
+                      : rota_remove_reader(self->loop, fd));
+    else if (old)
+        (void)core_handle_cancel(old);
+    Py_XDECREF(old);
+    Py_DECREF(key);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *add(PyObject *op, PyObject *const *args, Py_ssize_t count,
+                     bool writer)
+{
+    LoopObject *self = core_open_loop(op);
+    HandleObject *handle;
+    int fd;
+
+    if (!self)
+        return NULL;
+    if (count < 2) {
+        PyErr_Format(PyExc_TypeError, "add_%s() takes a file and a callback",
+                     writer ? "writer" : "reader");
+        return NULL;
+    }
+    fd = fd_of(args[0]);
+    if (fd < 0)
+        return NULL;
+    handle = core_handle_new(self, false, NULL, args + 1, count - 1);
+    if (!handle)
+        return NULL;
+    PyObject_GC_Track(handle); /* the loop has it, and it the loop */
+    if (replace(self, fd, handle, writer) < 0)
+        Py_CLEAR(handle);
+    return (PyObject *)handle;
+}
+
+static PyObject *take(PyObject *op, PyObject *file, bool writer)
+{
+    LoopObject *self = (LoopObject *)op;
+    HandleObject *handle;
+    PyObject *key;
+    int fd, removed;
+
+    if (rota_loop_is_closed(self->loop))
+        Py_RETURN_FALSE;
+    fd = fd_of(file);
+    key = fd < 0 ? NULL : PyLong_FromLong(fd);
+    if (!key)
+        return NULL;
+    handle = registered(self, key, writer);
+    Py_XINCREF(handle);
+    removed = handle ? (writer ? rota_remove_writer(self->loop, fd)
+                               : rota_remove_reader(self->loop, fd))
+                     : 0;
+    if (handle) {
+        (void)PyDict_DelItem(dict_of(self, writer), key);
+        (void)core_handle_cancel(handle);
+    }
+    Py_XDECREF(handle);
+    Py_DECREF(key);
+    if (PyErr_Occurred())
+        return NULL;
+    (void)removed; /* a closed fd is gone anyway */
+    return PyBool_FromLong(handle != NULL);
+}
+
+static PyObject *add_reader(PyObject *op, PyObject *const *args,
+                            Py_ssize_t count)
+{
+    return add(op, args, count, false);
+}
+
+static PyObject *add_writer(PyObject *op, PyObject *const *args,
+                            Py_ssize_t count)
+{
+    return add(op, args, count, true);
+}
+
+static PyObject *remove_reader(PyObject *op, PyObject *file)
+{
+    return take(op, file, false);
+}
+
+static PyObject *remove_writer(PyObject *op, PyObject *file)
+{
+    return take(op, file, true);
+}
+
+PyMethodDef core_reader_methods[] = {
+    {"_add_reader", CORE_ANY(add_reader), METH_FASTCALL, NULL},
+    {"_add_writer", CORE_ANY(add_writer), METH_FASTCALL, NULL},
+    {"_remove_reader", remove_reader, METH_O, NULL},
+    {"_remove_writer", remove_writer, METH_O, NULL},
+    {0},
+};

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transports: what sockets, datagrams, pipes and TLS share
+ *
+ * A transport of ours derives from asyncio's class, whose one slot (_extra)
+ * lies behind the object's head. It owns a struct rota__conn (or a datagram),
+ * which the loop watches, and the Python socket or file that the fd belongs to:
+ * that is closed last, by Python. While the fd is open the loop keeps the
+ * transport alive (struct core_kept).
+ *
+ *     OPEN --close, abort, an error--> CLOSING --(sent; call_soon)--> LOST
+ *
+ * connection_lost is called once, in a turn of its own, as asyncio does.
+ */
+#ifndef ROTA_PYTHON_TRANSPORT_H
+#define ROTA_PYTHON_TRANSPORT_H
+
+#include "core.h"
+
+/* The head that asyncio's BaseTransport gives to all of them. */
+#define CORE_TRANSPORT_HEAD                                                    \
+    PyObject_HEAD                                                              \
+    PyObject *extra /* asyncio's _extra: a dict */
+
+/*
+ * A protocol in C (TLS): called directly instead of by name. Exceptions are
+ * the protocol's to handle: these return nothing that fails. All run in a turn
+ * of the loop, in the context of the transport's registration.
+ */
+struct core_protocol_ops {
+    /* Room for what comes, at least a byte, or NULL (then the transport ends
+       with a MemoryError). */
+    char *(*get_buffer)(PyObject *protocol, size_t *size);
+    void (*buffer_updated)(PyObject *protocol, size_t size);
+    /* True: keep the transport open. */
+    bool (*eof_received)(PyObject *protocol);
+    void (*connection_lost)(PyObject *protocol, PyObject *exc); /* or None */
+    void (*pause_writing)(PyObject *protocol);
+    void (*resume_writing)(PyObject *protocol);
+};
+
+/* A type whose objects are such protocols has this as its first slot behind
+   the object's head. */
+typedef struct {
+    PyObject_HEAD
+    const struct core_protocol_ops *ops;
+} CoreProtocolObject;
+
+/*
+ * For TLS, whose transport is a socket's of ours: true if `op` is one that can
+ * be called as below (and not, say, a transport of somebody else's).
+ */
+bool core_is_socket_transport(core_state *state, PyObject *op);
+/* As transport.write() of a bytes object, which is kept until it is sent.
+   Nothing fails: an error ends the connection. */
+void core_transport_write(PyObject *op, PyObject *bytes);
+size_t core_transport_buffered(PyObject *op);
+
+/*
+ * A new transport for a connected, non-blocking socket: asyncio's
+ * _make_socket_transport. Calls protocol.connection_made and then wakes the
+ * waiter (a Future or None), both by call_soon. A new reference or NULL.
+ */
+PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
+                                    PyObject *protocol, PyObject *waiter,
+                                    PyObject *extra, PyObject *server);
+
+extern PyType_Spec core_socket_transport_spec;
+extern PyMethodDef core_socket_methods[];
+
+#endif
