@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import weakref
-from asyncio import coroutines
+from asyncio import constants, coroutines
 from asyncio.log import logger
 
 from rota import _core
@@ -143,3 +143,25 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         executor, self._default_executor = self._default_executor, None
         if executor is not None:
             executor.shutdown(wait=False)
+
+    # --- Files --------------------------------------------------------------
+
+    async def _sendfile_native(self, transp, file, offset, count):
+        """Send a file past a transport that has nothing buffered."""
+        if not isinstance(transp, _core.SocketTransport):
+            return await super()._sendfile_native(transp, file, offset, count)
+        reading = transp.is_reading()
+        transp.pause_reading()
+        await transp._make_empty_waiter()
+        sock = transp._sock.dup()  # the transport's own fd is watched already
+        try:
+            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+        finally:
+            sock.close()
+            transp._reset_empty_waiter()
+            if reading:
+                transp.resume_reading()
+
+
+_core.SocketTransport._sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+_core.SocketTransport._start_tls_compatible = True

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# mypy: ignore-errors
 """What the C half calls for cold work: texts, reports, asyncio's slow paths.
 
 Everything here runs when something is unusual: debug mode, a failed callback,
@@ -8,19 +9,22 @@ a task factory. The C half looks the functions up by name.
 from __future__ import annotations
 
 import asyncio
-from asyncio import base_events, events, format_helpers
+import sys
+from asyncio import base_events, events, format_helpers, futures, protocols, trsock
 from asyncio.log import logger
 
 create_task = asyncio.BaseEventLoop.create_task
-check_callback = None  # set below: needs an instance's method
+set_result_unless_done = futures._set_result_unless_cancelled
 
 
-def _check_callback(callback, method):
+def wake_waiter(waiter):
+    """What tells create_connection() that connection_made() was called."""
+    futures._set_result_unless_cancelled(waiter, None)
+
+
+def check_callback(callback, method):
     """What BaseEventLoop's does, which uses nothing of its loop."""
     asyncio.BaseEventLoop._check_callback(None, callback, method)
-
-
-check_callback = _check_callback
 
 
 def callback_failed(loop, handle, exc):
@@ -45,3 +49,102 @@ def handle_repr(handle):
 def slow_callback(who, seconds):
     """Debug mode: a step took longer than slow_callback_duration."""
     logger.warning("Executing %s took %.3f seconds", base_events._format_handle(who), seconds)
+
+
+# --- Transports -----------------------------------------------------------------
+
+
+def is_buffered(protocol):
+    """Whether a protocol lends its memory for what is received."""
+    return isinstance(protocol, protocols.BufferedProtocol)
+
+
+def socket_extra(extra, sock):
+    """What get_extra_info() of a socket's transport knows."""
+    known = {"socket": trsock.TransportSocket(sock)}
+    try:
+        known["sockname"] = sock.getsockname()
+    except OSError:
+        known["sockname"] = None
+    if extra is None or "peername" not in extra:
+        try:
+            known["peername"] = sock.getpeername()
+        except OSError:
+            known["peername"] = None
+    if extra:
+        known.update(extra)
+    return known
+
+
+if sys.version_info >= (3, 13):
+
+    def server_attach(server, transport):
+        """A server has one client more."""
+        server._attach(transport)
+
+    def server_detach(server, transport):
+        """A server has one client less."""
+        server._detach(transport)
+
+else:
+
+    def server_attach(server, transport):
+        """A server has one client more."""
+        server._attach()
+
+    def server_detach(server, transport):
+        """A server has one client less."""
+        server._detach()
+
+
+def write_buffer_limits(high, low):
+    """The low-water mark from the high one and the other way round, as asyncio's."""
+    if high is None:
+        high = 64 * 1024 if low is None else 4 * low
+    if low is None:
+        low = high // 4
+    if not high >= low >= 0:
+        raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+    return high, low
+
+
+def log_debug(text, who):
+    """A line of debug mode."""
+    logger.debug(text, who)
+
+
+def lost_write():
+    """Somebody writes on, though the connection is lost."""
+    logger.warning("socket.send() raised exception.")
+
+
+def fatal_error(loop, transport, protocol, exc, message):
+    """What ends a connection: an OSError is the network's, the rest is a bug."""
+    if isinstance(exc, OSError):
+        if loop.get_debug():
+            logger.debug("%r: %s", transport, message, exc_info=exc)
+    else:
+        loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": exc,
+                "transport": transport,
+                "protocol": protocol,
+            }
+        )
+
+
+def socket_repr(transport):
+    """The text of a socket's transport, as asyncio's."""
+    info = [type(transport).__name__]
+    if transport._sock is None:
+        info.append("closed")
+    elif transport._closing:
+        info.append("closing")
+    info.append(f"fd={transport._sock_fd}")
+    loop = transport._loop
+    if loop is not None and not loop.is_closed() and transport._sock is not None:
+        info.append("read=polling" if transport.is_reading() else "read=idle")
+        state = "polling" if transport._writing else "idle"
+        info.append(f"write=<{state}, bufsize={transport._buffered}>")
+    return "<{}>".format(" ".join(info))

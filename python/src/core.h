@@ -49,6 +49,30 @@ typedef struct HandleObject HandleObject;
     X(close)                                                                   \
     X(Task)                                                                    \
     X(Future)                                                                  \
+    X(write)                                                                   \
+    X(read)                                                                    \
+    X(pending)                                                                 \
+    X(pause_reading)                                                           \
+    X(resume_reading)                                                          \
+    X(is_closing)                                                              \
+    X(get_extra_info)                                                          \
+    X(call_soon)                                                               \
+    X(_sslobj)                                                                 \
+    X(_room)                                                                   \
+    X(_fatal_error)                                                            \
+    X(_force_close)                                                            \
+    X(_do_handshake)                                                           \
+    X(_do_flush)                                                               \
+    X(_do_shutdown)                                                            \
+    X(_do_read)                                                                \
+    X(_start_shutdown)                                                         \
+    X(_call_eof_received)                                                      \
+    X(_slow_read)                                                              \
+    X(_slow_write)                                                             \
+    X(_late_write)                                                             \
+    X(_turn_reading)                                                           \
+    X(_turn_writing)                                                           \
+    X(_resume)                                                                 \
     X(_handle_signal)                                                          \
     X(_source_traceback)
 
@@ -61,6 +85,15 @@ struct core_state {
     PyObject *selector_type;
     PyObject *step_type;
     PyObject *socket_transport_type;
+    PyObject *ssl_protocol_type; /* or NULL: see transport.h */
+    PyObject *ssl_room_type;     /* from here on: see ssl_protocol.h */
+    PyObject *ssl_object_type;
+    PyObject *ssl_again;
+    PyObject *ssl_do_handshake;
+    PyObject *ssl_wrapped;
+    PyObject *ssl_flushing;
+    PyObject *ssl_shutdown;
+    PyObject *buffered_protocol;
     PyObject *breathe; /* a function in Python that does nothing */
     PyObject *support; /* rota._support's dict: see core_support() */
     PyObject *tasks;   /* asyncio.tasks' dict: Task is looked up late */
@@ -83,6 +116,9 @@ extern struct PyModuleDef core_module_def;
 /* A function of rota/_support.py, borrowed; NULL with an exception. */
 PyObject *core_support(core_state *state, const char *name);
 core_state *core_state_of(PyTypeObject *type);
+/* Makes one table of several, each with an empty end; idempotent. */
+void core_join_methods(PyMethodDef *out, const PyMethodDef *const *parts,
+                       size_t count);
 
 /* The types, made by their files. */
 extern PyType_Spec core_handle_spec;
@@ -158,6 +194,8 @@ extern PyMethodDef core_reader_methods[];
 
 /* --- Running (run.c) ----------------------------------------------------- */
 
+/* Sends what the transports have gathered in this turn. */
+void core_flush(LoopObject *self);
 /* One turn; 0, or -1 with an exception that ends the run. */
 int core_turn(LoopObject *self);
 /* Calls around the callback of a C-only handle: debug mode's clock. */

@@ -2,7 +2,7 @@
 /*
  * Loop: its life, and what it remembers
  */
-#include "core.h"
+#include "transport.h"
 #include <structmember.h>
 
 LoopObject *core_open_loop(PyObject *op)
@@ -332,11 +332,8 @@ PyType_Spec *core_make_loop_spec(void)
 {
     static const PyMethodDef *const parts[] = {
         loop_methods, core_schedule_methods, core_run_methods,
-        core_reader_methods};
-    PyMethodDef *next = all_methods;
+        core_reader_methods, core_socket_methods};
 
-    for (size_t i = 0; i < rota__countof(parts); i++)
-        for (const PyMethodDef *at = parts[i]; at->ml_name; at++)
-            *next++ = *at;
+    core_join_methods(all_methods, parts, rota__countof(parts));
     return &loop_spec;
 }

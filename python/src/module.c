@@ -6,7 +6,7 @@
  * time (asyncio.tasks.Task, asyncio.futures.Future) is looked up in its
  * module's dict when it is needed.
  */
-#include "core.h"
+#include "transport.h"
 
 core_state *core_state_of(PyTypeObject *type)
 {
@@ -32,13 +32,12 @@ PyObject *core_support(core_state *state, const char *name)
     return found;
 }
 
-static PyObject *add_type(PyObject *module, PyType_Spec *spec)
+void core_join_methods(PyMethodDef *out, const PyMethodDef *const *parts,
+                       size_t count)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
-
-    if (type && PyModule_AddType(module, (PyTypeObject *)type) < 0)
-        Py_CLEAR(type);
-    return type;
+    for (size_t i = 0; i < count; i++)
+        for (const PyMethodDef *at = parts[i]; at->ml_name; at++)
+            *out++ = *at;
 }
 
 /* An attribute of a module, or with NULL its dict. */
@@ -62,8 +61,8 @@ static int look_up(core_state *state)
         const char *module;
         const char *name;
     } wanted[] = {
-        {&state->tasks, "asyncio.tasks", NULL},
-        {&state->futures, "asyncio.futures", NULL},
+        {&state->tasks, "asyncio.tasks", NULL, 0},
+        {&state->futures, "asyncio.futures", NULL, 0},
         {&state->get_running_loop, "asyncio.events", "_get_running_loop"},
         {&state->set_running_loop, "asyncio.events", "_set_running_loop"},
         {&state->extract_stack, "asyncio.format_helpers", "extract_stack"},
@@ -89,25 +88,59 @@ static int intern_names(core_state *state)
     return state->loop_names ? 0 : -1;
 }
 
-static int make_types(PyObject *module, core_state *state)
+/* asyncio's class has slots, where our structs have them. */
+static PyObject *transport_base(const char *name, size_t slots)
 {
-    const struct {
-        PyObject **into;
-        PyType_Spec *spec;
-    } types[] = {
-        {&state->handle_type, &core_handle_spec},
-        {&state->timer_handle_type, &core_timer_handle_spec},
-        {&state->loop_type, core_make_loop_spec()},
-        {&state->ready_type, &core_ready_spec},
-        {&state->selector_type, &core_selector_spec},
-        {&state->step_type, &core_step_spec},
-    };
+    PyObject *base = from_module("asyncio.transports", name);
+    size_t size = sizeof(PyObject) + slots * sizeof(PyObject *);
 
-    for (size_t i = 0; i < rota__countof(types); i++) {
-        *types[i].into = add_type(module, types[i].spec);
-        if (!*types[i].into)
+    if (base && ((PyTypeObject *)base)->tp_basicsize != (Py_ssize_t)size) {
+        Py_CLEAR(base);
+        PyErr_SetString(PyExc_ImportError,
+                        "rota does not know the transports of this asyncio");
+    }
+    return base;
+}
+
+struct type {
+    PyObject **into;
+    PyType_Spec *spec;
+    const char *base; /* of asyncio.transports, or NULL */
+    size_t slots;     /* that it has */
+};
+
+static int make_type(PyObject *module, const struct type *type)
+{
+    PyObject *base = NULL;
+
+    if (type->base) {
+        base = transport_base(type->base, type->slots);
+        if (!base)
             return -1;
     }
+    *type->into = PyType_FromModuleAndSpec(module, type->spec, base);
+    Py_XDECREF(base);
+    if (!*type->into)
+        return -1;
+    return PyModule_AddType(module, (PyTypeObject *)*type->into);
+}
+
+static int make_types(PyObject *module, core_state *state)
+{
+    const struct type types[] = {
+        {&state->handle_type, &core_handle_spec, NULL, 0},
+        {&state->timer_handle_type, &core_timer_handle_spec, NULL, 0},
+        {&state->loop_type, core_make_loop_spec(), NULL, 0},
+        {&state->ready_type, &core_ready_spec, NULL, 0},
+        {&state->selector_type, &core_selector_spec, NULL, 0},
+        {&state->step_type, &core_step_spec, NULL, 0},
+        {&state->socket_transport_type, core_make_socket_spec(),
+         "_FlowControlMixin", 5},
+    };
+
+    for (size_t i = 0; i < rota__countof(types); i++)
+        if (make_type(module, &types[i]) < 0)
+            return -1;
     return 0;
 }
 

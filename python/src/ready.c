@@ -199,6 +199,7 @@ static PyObject *selector_select(PyObject *op, PyObject *args)
     if (!PyArg_ParseTuple(args, "|O", &timeout) ||
         !core_open_loop((PyObject *)owner))
         return NULL;
+    core_flush(owner);
     rota__turn_break(owner->loop);
     err = rota__turn_wait(owner->loop);
     if (err < 0)

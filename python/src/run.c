@@ -43,8 +43,11 @@ static int give_way(LoopObject *self)
 
 int core_turn(LoopObject *self)
 {
-    int err = rota__turn_wait(self->loop);
+    int err;
 
+    if (!rota__list_empty(&self->dirty))
+        core_flush(self);
+    err = rota__turn_wait(self->loop);
     if (rota__unlikely(err < 0)) {
         (void)core_raise(err);
         return -1;
@@ -115,6 +118,7 @@ static PyObject *run(LoopObject *self, bool once)
     while (before && core_turn(self) == 0 && !self->loop->stopping && !once)
         ;
     exception = core_take_exception();
+    core_flush(self);
     stop = self->loop->stopping;
     rota__run_end(self->loop, &running);
     self->loop->stopping = once && stop;

@@ -19,8 +19,24 @@
 
 /* The head that asyncio's BaseTransport gives to all of them. */
 #define CORE_TRANSPORT_HEAD                                                    \
-    PyObject_HEAD                                                              \
-    PyObject *extra /* asyncio's _extra: a dict */
+    PyObject_HEAD PyObject *extra /* asyncio's _extra: a dict */
+
+/* Those that stand on a conn have both in this order, somewhere. */
+struct core_kept_conn {
+    struct core_kept kept;
+    struct rota__conn conn; /* lent: Python closes the fd */
+};
+
+typedef struct {
+    CORE_TRANSPORT_HEAD;
+    LoopObject *loop;
+    struct core_kept kept;
+    struct rota__conn conn;
+} CoreConnObject;
+
+/* The transport that has this fd, borrowed; NULL, with no exception, if none.
+ */
+PyObject *core_transport_at(LoopObject *loop, int fd);
 
 /*
  * A protocol in C (TLS): called directly instead of by name. Exceptions are
@@ -42,8 +58,7 @@ struct core_protocol_ops {
 /* A type whose objects are such protocols has this as its first slot behind
    the object's head. */
 typedef struct {
-    PyObject_HEAD
-    const struct core_protocol_ops *ops;
+    PyObject_HEAD const struct core_protocol_ops *ops;
 } CoreProtocolObject;
 
 /*
@@ -65,7 +80,7 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
                                     PyObject *protocol, PyObject *waiter,
                                     PyObject *extra, PyObject *server);
 
-extern PyType_Spec core_socket_transport_spec;
+PyType_Spec *core_make_socket_spec(void);
 extern PyMethodDef core_socket_methods[];
 
 #endif

@@ -124,8 +124,12 @@ static int epoll_change(struct rota__poller *poller, int fd, unsigned old,
         return 0;
     if (epoll_ctl(state->fd, op, fd, &event) == 0)
         return 0;
+    /* An fd that was closed behind our back, or that lives on in a copy. */
     if (op == EPOLL_CTL_MOD && errno == ENOENT &&
         epoll_ctl(state->fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    if (op == EPOLL_CTL_ADD && errno == EEXIST &&
+        epoll_ctl(state->fd, EPOLL_CTL_MOD, fd, &event) == 0)
         return 0;
     return -errno;
 }

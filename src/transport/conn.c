@@ -41,6 +41,15 @@ static void conn_ready(struct rota__watch *watch, unsigned events)
     }
 }
 
+struct rota__conn *rota__conn_of(rota_loop *loop, int fd)
+{
+    struct rota__watch *watch = rota__poller_find(&loop->poller, fd);
+
+    if (!watch || watch->ready != conn_ready)
+        return NULL;
+    return rota__container_of(watch, struct rota__conn, watch);
+}
+
 static void let_go(struct rota__conn *conn)
 {
     if (conn->filter)
@@ -61,7 +70,8 @@ static void finish(struct rota__conn *conn)
 {
     let_go(conn);
     rota__poller_forget(&conn->loop->poller, &conn->watch);
-    (void)rota__fd_close(conn->watch.fd);
+    if (!conn->lent)
+        (void)rota__fd_close(conn->watch.fd);
 }
 
 static void close_now(struct rota__conn *conn)

@@ -77,6 +77,7 @@ struct rota__conn {
     bool closing;  /* rota__conn_close was called */
     bool flushing; /* and only `out` is still to be sent */
     bool closed;
+    bool lent; /* the fd: its user closes it, soon after the conn */
     struct rota__buffer out;
     struct rota__handle on_writable;
     struct rota__open *opening; /* while a handshake is part of that */
@@ -130,6 +131,8 @@ void rota__conn_abort(struct rota__conn *conn);
 void rota__conn_destroy(struct rota__conn *conn);
 /* Gives the fd back to who opened the conn, as it was. */
 void rota__conn_release(struct rota__conn *conn);
+/* The connection that has this fd, or NULL. */
+struct rota__conn *rota__conn_of(rota_loop *loop, int fd);
 /* The first error stays. */
 void rota__conn_fail(struct rota__conn *conn, intptr_t error);
 /* For one that stopped with may_read or may_write true by no fault of its

@@ -1,0 +1,878 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream socket's transport: its life, and what it receives
+ *
+ * Registered once, with edges; one read a turn, so that a busy peer starves
+ * nobody. A small message goes through the loop's scratch memory into a bytes
+ * object of its size; where much came last time, the next read goes into a
+ * bytes object that is large enough at once.
+ */
+#include "socket_transport.h"
+#include <structmember.h>
+
+#define DIRECT_FROM 8192 /* bytes: below it, a copy is cheaper */
+#define READ_MOST 262144 /* asyncio's max_size */
+
+/* --- Reports ------------------------------------------------------------- */
+
+void core_socket_log(SocketTransportObject *self, const char *text)
+{
+    PyObject *function, *done;
+
+    if (rota__likely(!self->loop->debug))
+        return;
+    function = core_support(self->loop->state, "log_debug");
+    done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
+    if (!done)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(done);
+}
+
+void core_socket_fatal(SocketTransportObject *self, const char *message)
+{
+    PyObject *exception, *function, *done = NULL;
+
+    if (core_stop_if_fatal(self->loop))
+        return;
+    exception = core_take_exception();
+    function = core_support(self->loop->state, "fatal_error");
+    if (function)
+        done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
+                                     self->protocol ? self->protocol : Py_None,
+                                     exception, message);
+    if (!done && !core_stop_if_fatal(self->loop))
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(done);
+    core_socket_force_close(self, exception);
+    Py_XDECREF(exception);
+}
+
+void core_socket_failed(SocketTransportObject *self, int err,
+                        const char *message)
+{
+    (void)core_raise(err);
+    core_socket_fatal(self, message);
+}
+
+/* --- Receiving ----------------------------------------------------------- */
+
+static bool wants_data(const SocketTransportObject *self)
+{
+    return !self->paused && !self->closing && !self->ended && !self->lost;
+}
+
+static void read_soon(SocketTransportObject *self)
+{
+    if (self->conn.may_read && wants_data(self) &&
+        rota__list_empty(&self->on_readable.link))
+        rota__ready(self->loop->loop, &self->on_readable);
+}
+
+static void socket_readable(struct rota__conn *conn)
+{
+    read_soon(rota__container_of(conn, SocketTransportObject, conn));
+}
+
+static int close_socket(SocketTransportObject *self);
+
+static void end_of_data(SocketTransportObject *self)
+{
+    PyObject *answer = NULL;
+    int keep;
+
+    core_socket_log(self, "%r received EOF");
+    if (self->ops) {
+        keep = self->ops->eof_received(self->protocol);
+    } else {
+        answer = PyObject_CallMethodNoArgs(self->protocol,
+                                           self->loop->state->str_eof_received);
+        keep = answer ? PyObject_IsTrue(answer) : -1;
+        Py_XDECREF(answer);
+    }
+    if (keep < 0)
+        core_socket_fatal(self,
+                          "Fatal error: protocol.eof_received() call failed.");
+    else if (keep)
+        self->ended = true;
+    else if (close_socket(self) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+}
+
+/* True if there are bytes. */
+static bool received(SocketTransportObject *self, intptr_t n)
+{
+    if (rota__likely(n > 0))
+        return true;
+    if (n == 0)
+        end_of_data(self);
+    else if (n != -EAGAIN)
+        core_socket_failed(self, (int)n,
+                           "Fatal read error on socket transport");
+    return false;
+}
+
+static void give(SocketTransportObject *self, PyObject *data)
+{
+    PyObject *done;
+
+    done = PyObject_CallMethodOneArg(
+        self->protocol, self->loop->state->str_data_received, data);
+    if (rota__likely(done != NULL))
+        Py_DECREF(done);
+    else
+        core_socket_fatal(self,
+                          "Fatal error: protocol.data_received() call failed.");
+}
+
+/* Straight into the object that the protocol gets. */
+static PyObject *read_directly(SocketTransportObject *self, intptr_t *n)
+{
+    PyObject *data =
+        PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->expected);
+
+    if (!data) {
+        *n = -ENOMEM;
+        PyErr_Clear();
+        return NULL;
+    }
+    *n = rota__conn_read(&self->conn, PyBytes_AS_STRING(data), self->expected);
+    if (*n <= 0)
+        Py_CLEAR(data);
+    else if ((size_t)*n < self->expected)
+        (void)_PyBytes_Resize(&data, (Py_ssize_t)*n);
+    return data;
+}
+
+static PyObject *read_through(SocketTransportObject *self, intptr_t *n)
+{
+    char *scratch = rota__scratch(self->loop->loop);
+
+    *n = -ENOMEM;
+    if (scratch)
+        *n = rota__conn_read(&self->conn, scratch, ROTA__SCRATCH);
+    return *n > 0 ? PyBytes_FromStringAndSize(scratch, (Py_ssize_t)*n) : NULL;
+}
+
+/* What came decides how the next is read. */
+static void expect(SocketTransportObject *self, size_t n)
+{
+    size_t next = ROTA__SCRATCH;
+
+    if (n < DIRECT_FROM) {
+        self->expected = 0;
+        return;
+    }
+    while (next < READ_MOST && next < 2 * n)
+        next *= 2;
+    self->expected = next;
+}
+
+static void read_data(SocketTransportObject *self)
+{
+    intptr_t n;
+    PyObject *data =
+        self->expected ? read_directly(self, &n) : read_through(self, &n);
+
+    if (rota__likely(data != NULL)) {
+        expect(self, (size_t)n);
+        give(self, data);
+        Py_DECREF(data);
+    } else if (n > 0) {
+        core_socket_failed(self, -ENOMEM,
+                           "Fatal read error on socket transport");
+    } else {
+        (void)received(self, n);
+    }
+}
+
+/* A protocol in C lends its memory. */
+static void read_for_c(SocketTransportObject *self)
+{
+    size_t size = 0;
+    char *buf = self->ops->get_buffer(self->protocol, &size);
+    intptr_t n = -ENOMEM;
+
+    if (!wants_data(self))
+        return;
+    if (buf)
+        n = rota__conn_read(&self->conn, buf, size);
+    if (received(self, n))
+        self->ops->buffer_updated(self->protocol, (size_t)n);
+}
+
+static int get_buffer(SocketTransportObject *self, Py_buffer *view)
+{
+    PyObject *hint = PyLong_FromLong(-1), *buffer;
+    int err = -1;
+
+    buffer = hint ? PyObject_CallMethodOneArg(
+                        self->protocol, self->loop->state->str_get_buffer, hint)
+                  : NULL;
+    Py_XDECREF(hint);
+    if (buffer && PyObject_Size(buffer) == 0)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "get_buffer() returned an empty buffer");
+    else if (buffer)
+        err = PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE);
+    Py_XDECREF(buffer);
+    return err;
+}
+
+static void tell_updated(SocketTransportObject *self, intptr_t n)
+{
+    PyObject *count = PyLong_FromSsize_t((Py_ssize_t)n);
+    PyObject *done = count ? PyObject_CallMethodOneArg(
+                                 self->protocol,
+                                 self->loop->state->str_buffer_updated, count)
+                           : NULL;
+
+    Py_XDECREF(count);
+    if (done)
+        Py_DECREF(done);
+    else
+        core_socket_fatal(
+            self, "Fatal error: protocol.buffer_updated() call failed.");
+}
+
+static void read_into_buffer(SocketTransportObject *self)
+{
+    Py_buffer view;
+    intptr_t n;
+
+    if (get_buffer(self, &view) < 0) {
+        core_socket_fatal(self,
+                          "Fatal error: protocol.get_buffer() call failed.");
+        return;
+    }
+    n = rota__conn_read(&self->conn, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    if (received(self, n))
+        tell_updated(self, n);
+}
+
+static void read_some(SocketTransportObject *self)
+{
+    if (self->ops)
+        read_for_c(self);
+    else if (self->buffered)
+        read_into_buffer(self);
+    else
+        read_data(self);
+}
+
+static void on_readable(struct rota__handle *handle)
+{
+    SocketTransportObject *self =
+        rota__container_of(handle, SocketTransportObject, on_readable);
+    int64_t began;
+
+    if (!wants_data(self))
+        return;
+    Py_INCREF(self);
+    began = core_step_begin(self->loop);
+    if (rota__likely(PyContext_Enter(self->context) == 0)) {
+        read_some(self);
+        if (!PyErr_Occurred() || !self->loop->failed)
+            (void)PyContext_Exit(self->context);
+        else { /* the run ends with that exception */
+            PyObject *exception = core_take_exception();
+
+            (void)PyContext_Exit(self->context);
+            core_give_exception(exception);
+        }
+    } else {
+        core_socket_fatal(self, "Fatal error: the context is in use");
+    }
+    if (rota__unlikely(self->loop->debug))
+        core_step_end(self->loop, began, (PyObject *)self);
+    read_soon(self);
+    Py_DECREF(self);
+}
+
+/* --- Ending -------------------------------------------------------------- */
+
+static int lose_soon(SocketTransportObject *self)
+{
+    PyObject *method, *exc = self->lost_exception;
+    int err;
+
+    if (!core_open_loop((PyObject *)self->loop))
+        return -1;
+    method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
+    err = method ? core_call_soon(self->loop, method, exc ? exc : Py_None) : -1;
+    Py_XDECREF(method);
+    return err;
+}
+
+static void socket_closed(struct rota__conn *conn)
+{
+    SocketTransportObject *self =
+        rota__container_of(conn, SocketTransportObject, conn);
+
+    rota__unready(&self->on_readable);
+    if (conn->error && !self->lost_exception && !self->lost)
+        self->lost_exception = core_exception(conn->error);
+    if (!self->lost)
+        self->lost = 1;
+    if (lose_soon(self) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+}
+
+static const struct rota__conn_events events = {
+    .readable = socket_readable,
+    .writable = core_socket_writable,
+    .closed = socket_closed,
+};
+
+void core_socket_force_close(SocketTransportObject *self, PyObject *exc)
+{
+    if (self->lost)
+        return;
+    core_socket_forget_gathered(self);
+    self->closing = true;
+    self->lost = 1;
+    if (exc && !Py_IsNone(exc))
+        Py_XSETREF(self->lost_exception, Py_NewRef(exc));
+    rota__conn_drop(&self->conn);
+}
+
+/* 0, or -1 with an exception: the loop is closed. */
+static int close_socket(SocketTransportObject *self)
+{
+    if (self->closing)
+        return 0;
+    self->closing = true;
+    rota__unready(&self->on_readable);
+    if (!core_open_loop((PyObject *)self->loop))
+        return -1;
+    core_socket_flush(self);
+    if (!self->lost)
+        rota__conn_close(&self->conn);
+    return 0;
+}
+
+static PyObject *socket_close(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (close_socket(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_force_close(PyObject *op, PyObject *exc)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (!self->lost && !core_open_loop((PyObject *)self->loop))
+        return NULL;
+    core_socket_force_close(self, exc);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_abort(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    return socket_force_close(op, Py_None);
+}
+
+static PyObject *socket_fatal_error(PyObject *op, PyObject *args)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    const char *message = "Fatal error on transport";
+    PyObject *exc;
+
+    if (!PyArg_ParseTuple(args, "O|s", &exc, &message))
+        return NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    core_socket_fatal(self, message);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static int close_file(SocketTransportObject *self)
+{
+    PyObject *sock = self->sock, *done;
+
+    self->sock = NULL;
+    if (!sock)
+        return 0;
+    done = PyObject_CallMethodNoArgs(sock, self->loop->state->str_close);
+    Py_DECREF(sock);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* The server hears of it last; it may be waiting for that. */
+static int leave_server(SocketTransportObject *self)
+{
+    PyObject *server = self->server, *function, *done;
+
+    self->server = NULL;
+    if (!server)
+        return 0;
+    function = core_support(self->loop->state, "server_detach");
+    done = function ? PyObject_CallFunctionObjArgs(function, server, self, NULL)
+                    : NULL;
+    Py_DECREF(server);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static PyObject *tell_lost(SocketTransportObject *self, PyObject *exc)
+{
+    if (!self->protocol_connected || !self->protocol)
+        Py_RETURN_NONE;
+    if (self->ops) {
+        self->ops->connection_lost(self->protocol, exc);
+        Py_RETURN_NONE;
+    }
+    return PyObject_CallMethodOneArg(
+        self->protocol, self->loop->state->str_connection_lost, exc);
+}
+
+static PyObject *socket_call_connection_lost(PyObject *op, PyObject *exc)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *done = tell_lost(self, exc);
+    PyObject *exception = core_take_exception();
+
+    if (close_file(self) < 0)
+        PyErr_WriteUnraisable(op);
+    Py_CLEAR(self->protocol);
+    self->ops = NULL;
+    Py_CLEAR(self->lost_exception);
+    if (leave_server(self) < 0)
+        PyErr_WriteUnraisable(op);
+    core_let_go(&self->kept);
+    core_give_exception(exception);
+    return done;
+}
+
+/* The loop closes: the fd stays open until the transport goes. */
+static void detach(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    core_socket_forget_gathered(self);
+    rota__unready(&self->on_readable);
+    rota__conn_destroy(&self->conn);
+}
+
+/* --- Reading, paused ----------------------------------------------------- */
+
+static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (self->closing || self->paused)
+        Py_RETURN_NONE;
+    self->paused = true;
+    rota__unready(&self->on_readable);
+    core_socket_log(self, "%r pauses reading");
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (self->closing || !self->paused)
+        Py_RETURN_NONE;
+    self->paused = false;
+    read_soon(self);
+    core_socket_log(self, "%r resumes reading");
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_is_reading(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    return PyBool_FromLong(!self->closing && !self->paused);
+}
+
+static PyObject *socket_is_closing(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    return PyBool_FromLong(((SocketTransportObject *)op)->closing);
+}
+
+/* --- The protocol -------------------------------------------------------- */
+
+static int use_protocol(SocketTransportObject *self, PyObject *protocol)
+{
+    core_state *state = self->loop->state;
+    PyObject *function;
+    PyObject *buffered;
+
+    self->ops = NULL;
+    if (state->ssl_protocol_type &&
+        Py_TYPE(protocol) == (PyTypeObject *)state->ssl_protocol_type) {
+        self->ops = ((CoreProtocolObject *)protocol)->ops;
+    } else {
+        function = core_support(state, "is_buffered");
+        buffered = function ? PyObject_CallOneArg(function, protocol) : NULL;
+        if (!buffered)
+            return -1;
+        self->buffered = Py_IsTrue(buffered);
+        Py_DECREF(buffered);
+    }
+    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    self->protocol_connected = true;
+    return 0;
+}
+
+static PyObject *socket_set_protocol(PyObject *op, PyObject *protocol)
+{
+    if (use_protocol((SocketTransportObject *)op, protocol) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_get_protocol(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    PyObject *protocol = ((SocketTransportObject *)op)->protocol;
+
+    return Py_NewRef(protocol ? protocol : Py_None);
+}
+
+static PyObject *socket_get_extra_info(PyObject *op, PyObject *args)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *name, *otherwise = Py_None, *found;
+
+    if (!PyArg_ParseTuple(args, "O|O", &name, &otherwise))
+        return NULL;
+    found = PyDict_GetItemWithError(self->extra, name);
+    if (!found && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(found ? found : otherwise);
+}
+
+/* --- Making -------------------------------------------------------------- */
+
+/* connection_made(transport), and then the waiter, in turns of their own. */
+static int announce(SocketTransportObject *self, PyObject *waiter)
+{
+    PyObject *made = PyObject_GetAttr(self->protocol,
+                                      self->loop->state->str_connection_made);
+    PyObject *wake = NULL;
+    int err = made ? core_call_soon(self->loop, made, (PyObject *)self) : -1;
+
+    Py_XDECREF(made);
+    if (err == 0 && waiter && !Py_IsNone(waiter)) {
+        wake = core_support(self->loop->state, "wake_waiter");
+        err = wake ? core_call_soon(self->loop, wake, waiter) : -1;
+    }
+    return err;
+}
+
+static int open_conn(SocketTransportObject *self)
+{
+    PyObject *family = PyObject_GetAttrString(self->sock, "family");
+    int fd = PyObject_AsFileDescriptor(self->sock);
+    long number = family ? PyLong_AsLong(family) : -1;
+    int err;
+
+    Py_XDECREF(family);
+    if (fd < 0 || PyErr_Occurred())
+        return -1;
+    err = number == AF_UNIX
+              ? rota__conn_open_unix(&self->conn, self->loop->loop, fd, &events)
+              : rota__conn_open(&self->conn, self->loop->loop, fd, &events);
+    self->conn.lent = true;
+    if (err < 0) {
+        self->conn.closed = true;
+        (void)core_raise(err);
+        return -1;
+    }
+    core_keep(self->loop, &self->kept, (PyObject *)self, detach);
+    return 0;
+}
+
+static int fill_extra(SocketTransportObject *self, PyObject *extra)
+{
+    PyObject *function = core_support(self->loop->state, "socket_extra");
+
+    self->extra = function
+                      ? PyObject_CallFunctionObjArgs(
+                            function, extra ? extra : Py_None, self->sock, NULL)
+                      : NULL;
+    return self->extra ? 0 : -1;
+}
+
+static int join_server(SocketTransportObject *self, PyObject *server)
+{
+    PyObject *function, *done;
+
+    if (!server || Py_IsNone(server))
+        return 0;
+    self->server = Py_NewRef(server);
+    function = core_support(self->loop->state, "server_attach");
+    done = function ? PyObject_CallFunctionObjArgs(function, server, self, NULL)
+                    : NULL;
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
+                                    PyObject *protocol, PyObject *waiter,
+                                    PyObject *extra, PyObject *server)
+{
+    PyTypeObject *type = (PyTypeObject *)loop->state->socket_transport_type;
+    SocketTransportObject *self =
+        (SocketTransportObject *)type->tp_alloc(type, 0);
+
+    if (!self)
+        return NULL;
+    self->loop = (LoopObject *)Py_NewRef(loop);
+    self->conn.closed = true;
+    self->high = ROTA__HIGH_WATER;
+    self->low = ROTA__LOW_WATER;
+    self->on_readable.run = on_readable;
+    rota__list_init(&self->on_readable.link);
+    rota__list_init(&self->dirty);
+    rota__list_init(&self->kept.link);
+    self->context = PyContext_CopyCurrent();
+    if (!self->context || use_protocol(self, protocol) < 0)
+        goto fail;
+    self->sock = Py_NewRef(sock);
+    if (fill_extra(self, extra) < 0 || open_conn(self) < 0 ||
+        join_server(self, server) < 0 || announce(self, waiter) < 0)
+        goto fail;
+    return (PyObject *)self;
+fail: /* the socket is still its maker's */
+    rota__conn_destroy(&self->conn);
+    Py_CLEAR(self->sock);
+    core_let_go(&self->kept);
+    Py_DECREF(self);
+    return NULL;
+}
+
+static PyObject *make_socket_transport(PyObject *op, PyObject *args,
+                                       PyObject *named)
+{
+    static char *names[] = {"sock",  "protocol", "waiter",
+                            "extra", "server",   NULL};
+    PyObject *sock, *protocol, *waiter = NULL, *extra = NULL, *server = NULL;
+
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OO|O$OO", names, &sock,
+                                     &protocol, &waiter, &extra, &server) ||
+        !core_open_loop(op))
+        return NULL;
+    return core_socket_transport_new((LoopObject *)op, sock, protocol, waiter,
+                                     extra, server);
+}
+
+bool core_is_socket_transport(core_state *state, PyObject *op)
+{
+    return Py_TYPE(op) == (PyTypeObject *)state->socket_transport_type;
+}
+
+_Static_assert(offsetof(SocketTransportObject, conn) -
+                       offsetof(SocketTransportObject, kept) ==
+                   offsetof(struct core_kept_conn, conn),
+               "the conn stands behind what keeps it");
+
+PyObject *core_transport_at(LoopObject *loop, int fd)
+{
+    struct rota__conn *conn = rota__conn_of(loop->loop, fd);
+
+    return conn ? rota__container_of(conn, struct core_kept_conn, conn)
+                      ->kept.object
+                : NULL;
+}
+
+static PyObject *transport_at(PyObject *op, PyObject *number)
+{
+    int fd = PyObject_AsFileDescriptor(number);
+    PyObject *found;
+
+    if (fd < 0)
+        return NULL;
+    found = core_transport_at((LoopObject *)op, fd);
+    return Py_NewRef(found ? found : Py_None);
+}
+
+PyMethodDef core_socket_methods[] = {
+    {"_make_socket_transport", CORE_ANY(make_socket_transport),
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_transport_at", transport_at, METH_O, "The transport of an fd, or None."},
+    {0},
+};
+
+/* --- The type ------------------------------------------------------------ */
+
+static int socket_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->extra);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->sock);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->server);
+    Py_VISIT(self->context);
+    Py_VISIT(self->empty_waiter);
+    Py_VISIT(self->lost_exception);
+    return 0;
+}
+
+/* Not the loop, which our ends need. */
+static int socket_clear(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    core_socket_forget_gathered(self);
+    Py_CLEAR(self->extra);
+    Py_CLEAR(self->sock);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->server);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->empty_waiter);
+    Py_CLEAR(self->lost_exception);
+    return 0;
+}
+
+static void socket_finalize(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *exception = core_take_exception();
+
+    if (self->sock) {
+        if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
+            PyErr_WriteUnraisable(op);
+        if (close_file(self) < 0)
+            PyErr_WriteUnraisable(op);
+        if (leave_server(self) < 0)
+            PyErr_WriteUnraisable(op);
+    }
+    core_give_exception(exception);
+}
+
+static void socket_dealloc(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    if (PyObject_CallFinalizerFromDealloc(op) < 0)
+        return;
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs)
+        PyObject_ClearWeakRefs(op);
+    rota__unready(&self->on_readable);
+    (void)socket_clear(op);
+    Py_CLEAR(self->loop);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static PyObject *socket_repr(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *function = core_support(self->loop->state, "socket_repr");
+
+    return function ? PyObject_CallOneArg(function, op) : NULL;
+}
+
+static PyObject *get_fd(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((SocketTransportObject *)op)->conn.watch.fd);
+}
+
+static PyObject *get_writing(PyObject *op, void *Py_UNUSED(closure))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    return PyBool_FromLong(rota__buffer_size(&self->conn.out) > 0);
+}
+
+static PyObject *get_writing_paused(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((SocketTransportObject *)op)->writing_paused);
+}
+
+static PyObject *get_buffered(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(core_socket_buffered((SocketTransportObject *)op));
+}
+
+static PyGetSetDef socket_getset[] = {
+    {"_protocol_paused", get_writing_paused, NULL, NULL, NULL},
+    {"_sock_fd", get_fd, NULL, NULL, NULL},
+    {"_writing", get_writing, NULL, "Whether it waits to send.", NULL},
+    {"_buffered", get_buffered, NULL, "Bytes that wait.", NULL},
+    {0},
+};
+
+static PyMemberDef socket_members[] = {
+    {"_loop", T_OBJECT, offsetof(SocketTransportObject, loop), READONLY, NULL},
+    {"_sock", T_OBJECT, offsetof(SocketTransportObject, sock), READONLY, NULL},
+    {"_server", T_OBJECT, offsetof(SocketTransportObject, server), READONLY,
+     NULL},
+    {"_protocol", T_OBJECT, offsetof(SocketTransportObject, protocol), READONLY,
+     NULL},
+    {"_closing", T_BOOL, offsetof(SocketTransportObject, closing), READONLY,
+     NULL},
+    {"_paused", T_BOOL, offsetof(SocketTransportObject, paused), READONLY,
+     NULL},
+    {"_eof", T_BOOL, offsetof(SocketTransportObject, eof), READONLY, NULL},
+    {"_conn_lost", T_INT, offsetof(SocketTransportObject, lost), READONLY,
+     NULL},
+    {"__weaklistoffset__", T_PYSSIZET,
+     offsetof(SocketTransportObject, weakrefs), READONLY, NULL},
+    {0},
+};
+
+static PyMethodDef socket_methods[] = {
+    {"close", socket_close, METH_NOARGS,
+     "Close once what is buffered has been sent."},
+    {"abort", socket_abort, METH_NOARGS,
+     "Close at once; what is buffered is lost."},
+    {"is_closing", socket_is_closing, METH_NOARGS,
+     "Return True if the transport is closed or is being closed."},
+    {"pause_reading", socket_pause_reading, METH_NOARGS,
+     "Stop reading: data_received() is not called until resume_reading()."},
+    {"resume_reading", socket_resume_reading, METH_NOARGS, "Read again."},
+    {"is_reading", socket_is_reading, METH_NOARGS,
+     "Return True if the transport reads."},
+    {"set_protocol", socket_set_protocol, METH_O, "Set another protocol."},
+    {"get_protocol", socket_get_protocol, METH_NOARGS, "Return the protocol."},
+    {"get_extra_info", socket_get_extra_info, METH_VARARGS,
+     "Return what is known by a name ('peername', 'socket', ...)."},
+    {"_force_close", socket_force_close, METH_O, NULL},
+    {"_fatal_error", socket_fatal_error, METH_VARARGS, NULL},
+    {"_call_connection_lost", socket_call_connection_lost, METH_O, NULL},
+    {0},
+};
+
+static PyMethodDef all_methods[32];
+
+static PyType_Slot socket_slots[] = {
+    {Py_tp_doc, "A connected stream socket: see asyncio.Transport."},
+    {Py_tp_traverse, socket_traverse},
+    {Py_tp_clear, socket_clear},
+    {Py_tp_finalize, socket_finalize},
+    {Py_tp_dealloc, socket_dealloc},
+    {Py_tp_repr, socket_repr},
+    {Py_tp_methods, all_methods},
+    {Py_tp_members, socket_members},
+    {Py_tp_getset, socket_getset},
+    {0},
+};
+
+static PyType_Spec socket_spec = {
+    .name = "rota.SocketTransport",
+    .basicsize = sizeof(SocketTransportObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = socket_slots,
+};
+
+PyType_Spec *core_make_socket_spec(void)
+{
+    static const PyMethodDef *const parts[] = {socket_methods,
+                                               core_socket_write_methods};
+
+    core_join_methods(all_methods, parts, rota__countof(parts));
+    return &socket_spec;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream socket's transport: what its files share
+ *
+ * What is written in a turn is gathered, by reference if it cannot change, and
+ * sent by one system call when the turn is over (core_flush()), or sooner when
+ * it is much, when somebody asks how much is buffered, or before the transport
+ * closes. What the kernel does not take is copied into conn.out.
+ */
+#ifndef ROTA_PYTHON_SOCKET_TRANSPORT_H
+#define ROTA_PYTHON_SOCKET_TRANSPORT_H
+
+#include "transport.h"
+
+#define CORE_GATHERED 16
+
+/* asyncio's _FlowControlMixin has slots, too: the loop and, not used, three. */
+typedef struct {
+    CORE_TRANSPORT_HEAD;
+    LoopObject *loop;
+    PyObject *spare[3];
+    struct core_kept kept;
+    struct rota__conn conn;
+    PyObject *sock; /* NULL when it is closed */
+    PyObject *protocol;
+    PyObject *server; /* or NULL */
+    PyObject *context;
+    PyObject *empty_waiter; /* of a sendfile, or NULL */
+    PyObject *lost_exception;
+    PyObject *weakrefs;
+    const struct core_protocol_ops *ops; /* of a protocol in C, or NULL */
+    struct rota__handle on_readable;
+    struct rota__handle on_lost;
+    struct rota__link dirty; /* in loop->dirty while something is gathered */
+    PyObject *gathered[CORE_GATHERED];
+    size_t gathered_size;
+    int gathered_count;
+    int lost;        /* asyncio's _conn_lost: also counts writes for nothing */
+    size_t expected; /* bytes of the next read, as a guess */
+    size_t high;
+    size_t low;
+    bool buffered; /* the protocol is a BufferedProtocol */
+    bool attached; /* to its server */
+    bool protocol_connected;
+    bool reading_started;
+    bool paused;
+    bool writing_paused;
+    bool closing;
+    bool eof;   /* write_eof() was called */
+    bool ended; /* the peer's end was read, and we stay open */
+    bool writing_failed;
+} SocketTransportObject;
+
+/* The error ends the connection: reported as asyncio does, then closed. Takes
+   the current exception; it may end the run. */
+void core_socket_fatal(SocketTransportObject *self, const char *message);
+/* The same with an error of rota's. */
+void core_socket_failed(SocketTransportObject *self, int err,
+                        const char *message);
+void core_socket_force_close(SocketTransportObject *self, PyObject *exc);
+/* Sends what is gathered. */
+void core_socket_flush(SocketTransportObject *self);
+void core_socket_forget_gathered(SocketTransportObject *self);
+size_t core_socket_buffered(const SocketTransportObject *self);
+/* conn's events: the kernel takes more, or there is an error. */
+void core_socket_writable(struct rota__conn *conn);
+/* Debug mode's line "%r <text>". */
+void core_socket_log(SocketTransportObject *self, const char *text);
+
+extern PyMethodDef core_socket_write_methods[];
+
+#endif
