@@ -16,7 +16,6 @@ import sys
 import threading
 import weakref
 from asyncio import constants, coroutines
-from asyncio.log import logger
 
 from rota import _core
 
@@ -36,10 +35,8 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         "_default_executor",
         "_exception_handler",
         "_executor_shutdown_called",
-        "_internal_fds",
         "_old_agen_hooks",
         "_scheduled",
-        "_selector",
         "_signal_handlers",
         "_ssock",
         "_timer_cancelled_count",
@@ -58,10 +55,8 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         self._default_executor = None
         self._exception_handler = None
         self._executor_shutdown_called = False
-        self._internal_fds = 0
         self._old_agen_hooks = None
         self._scheduled: list[object] = []  # timers are in C
-        self._selector = _core.Selector(self)
         self._signal_handlers = {}
         self._timer_cancelled_count = 0
         self._transports = weakref.WeakValueDictionary()
@@ -125,24 +120,9 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
 
     # --- Closing ------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close the loop; what is scheduled will not run."""
-        if self.is_running():
-            raise RuntimeError("Cannot close a running event loop")
-        if self.is_closed():
-            return
-        for sig in list(self._signal_handlers):
-            if not sys.is_finalizing():
-                self.remove_signal_handler(sig)
-        if self._debug:
-            logger.debug("Close %r", self)
+    def _close_self_pipe(self) -> None:
         if self._csock is not None:
-            self._close_self_pipe()
-        self._close()
-        self._executor_shutdown_called = True
-        executor, self._default_executor = self._default_executor, None
-        if executor is not None:
-            executor.shutdown(wait=False)
+            super()._close_self_pipe()
 
     # --- Files --------------------------------------------------------------
 

@@ -9,8 +9,17 @@ a task factory. The C half looks the functions up by name.
 from __future__ import annotations
 
 import asyncio
+import selectors
 import sys
-from asyncio import base_events, events, format_helpers, futures, protocols, trsock
+from asyncio import (
+    base_events,
+    events,
+    format_helpers,
+    futures,
+    protocols,
+    selector_events,
+    trsock,
+)
 from asyncio.log import logger
 
 create_task = asyncio.BaseEventLoop.create_task
@@ -48,7 +57,7 @@ def handle_repr(handle):
 
 def slow_callback(who, seconds):
     """Debug mode: a step took longer than slow_callback_duration."""
-    logger.warning("Executing %s took %.3f seconds", base_events._format_handle(who), seconds)
+    base_events.logger.warning("Executing %s took %.3f seconds", base_events._format_handle(who), seconds)
 
 
 # --- Transports -----------------------------------------------------------------
@@ -95,6 +104,11 @@ else:
     def server_detach(server, transport):
         """A server has one client less."""
         server._detach()
+
+
+def make_foreign_transport(loop, sock, protocol, waiter, extra, server):
+    """For what is no socket of Python's but acts like one."""
+    return selector_events._SelectorSocketTransport(loop, sock, protocol, waiter, extra, server)
 
 
 def write_buffer_limits(high, low):
@@ -148,3 +162,29 @@ def socket_repr(transport):
         state = "polling" if transport._writing else "idle"
         info.append(f"write=<{state}, bufsize={transport._buffered}>")
     return "<{}>".format(" ".join(info))
+
+
+# --- What tools see of the loop ---------------------------------------------------
+
+
+class Selector:
+    """loop._selector, for tools that turn the loop themselves or look into it."""
+
+    def __init__(self, loop):
+        self._loop = loop
+
+    def select(self, timeout=None):
+        """Wait until something is ready; the loop knows its timers itself."""
+        self._loop._wait()
+        return []
+
+    def close(self):
+        """The loop's close() has done it."""
+
+    def get_key(self, fileobj):
+        """What add_reader() and add_writer() have registered."""
+        fd, reader, writer = self._loop._watched(fileobj)
+        if reader is None and writer is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        events = (reader is not None) | (writer is not None) << 1
+        return selectors.SelectorKey(fileobj, fd, events, (reader, writer))

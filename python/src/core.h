@@ -73,6 +73,8 @@ typedef struct HandleObject HandleObject;
     X(_turn_reading)                                                           \
     X(_turn_writing)                                                           \
     X(_resume)                                                                 \
+    X(_get_running_loop)                                                       \
+    X(_set_running_loop)                                                       \
     X(_handle_signal)                                                          \
     X(_source_traceback)
 
@@ -82,7 +84,6 @@ struct core_state {
     PyObject *timer_handle_type;
     PyObject *loop_type;
     PyObject *ready_type;
-    PyObject *selector_type;
     PyObject *step_type;
     PyObject *socket_transport_type;
     PyObject *ssl_protocol_type; /* or NULL: see transport.h */
@@ -94,14 +95,14 @@ struct core_state {
     PyObject *ssl_flushing;
     PyObject *ssl_shutdown;
     PyObject *buffered_protocol;
-    PyObject *breathe; /* a function in Python that does nothing */
-    PyObject *support; /* rota._support's dict: see core_support() */
-    PyObject *tasks;   /* asyncio.tasks' dict: Task is looked up late */
-    PyObject *futures; /* asyncio.futures' dict, likewise Future */
-    PyObject *get_running_loop;
-    PyObject *set_running_loop;
-    PyObject *extract_stack;
-    PyObject *loop_names; /* ("loop",) */
+    PyObject *breathe;       /* a function in Python that does nothing */
+    PyObject *support;       /* rota._support's dict: see core_support() */
+    PyObject *tasks;         /* asyncio.tasks' dict: Task is looked up late */
+    PyObject *futures;       /* asyncio.futures' dict, likewise Future */
+    PyObject *events;        /* asyncio.events', with the running loop */
+    PyObject *extract_stack; /* from here on they stay to the very end */
+    PyObject *socket_class;  /* what sockets of Python's derive from */
+    PyObject *loop_names;    /* ("loop",) */
 #define CORE_NAME(name) PyObject *str_##name;
     CORE_NAMES(CORE_NAME)
 #undef CORE_NAME
@@ -115,6 +116,8 @@ extern struct PyModuleDef core_module_def;
 
 /* A function of rota/_support.py, borrowed; NULL with an exception. */
 PyObject *core_support(core_state *state, const char *name);
+/* From one of the dicts, because tools put their own in their place. */
+PyObject *core_late(PyObject *dict, PyObject *name);
 core_state *core_state_of(PyTypeObject *type);
 /* Makes one table of several, each with an empty end; idempotent. */
 void core_join_methods(PyMethodDef *out, const PyMethodDef *const *parts,
@@ -125,7 +128,6 @@ extern PyType_Spec core_handle_spec;
 extern PyType_Spec core_timer_handle_spec;
 PyType_Spec *core_make_loop_spec(void);
 extern PyType_Spec core_ready_spec;
-extern PyType_Spec core_selector_spec;
 extern PyType_Spec core_step_spec;
 
 /* --- Errors -------------------------------------------------------------- */
@@ -190,6 +192,7 @@ int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg);
 /* Methods, by file. */
 extern PyMethodDef core_schedule_methods[];
 extern PyMethodDef core_run_methods[];
+extern PyMethodDef core_ready_methods[];
 extern PyMethodDef core_reader_methods[];
 
 /* --- Running (run.c) ----------------------------------------------------- */
@@ -225,7 +228,6 @@ struct HandleObject {
     bool is_timer;
     bool few;    /* of those that are kept to be used again */
     bool queued; /* in the ready queue or armed: that owns a reference */
-    bool posted; /* from another thread: cannot be unlinked */
     bool cancelled;
     bool running;
     PyObject *spare; /* for a bound method's self while it is called */

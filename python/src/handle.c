@@ -18,7 +18,7 @@ static HandleObject *allocate(core_state *state, bool timer, Py_ssize_t count)
     HandleObject *handle = state->free_handles[timer];
     bool few = count <= CORE_FEW_ARGS;
 
-    if (few && handle) {
+    if (few && handle && type) {
         state->free_handles[timer] = handle->next_free;
         state->free_count[timer]--;
         PyObject_InitVar((PyVarObject *)handle, type, count);
@@ -60,7 +60,7 @@ HandleObject *core_handle_new(LoopObject *loop, bool timer, PyObject *context,
     handle->loop = (LoopObject *)Py_NewRef(loop);
     handle->context = context;
     handle->source_traceback = handle->repr = handle->weakrefs = NULL;
-    handle->queued = handle->posted = false;
+    handle->queued = false;
     handle->cancelled = handle->running = false;
     handle->callback = Py_NewRef(args[0]);
     for (Py_ssize_t i = 1; i < count; i++)
@@ -246,7 +246,7 @@ int core_handle_cancel(HandleObject *self)
     }
     self->cancelled = true;
     Py_INCREF(self);
-    if (self->queued && !self->posted) {
+    if (self->queued) {
         rota__timer_cancel(self->loop->loop, &self->timer);
         core_handle_drop(&self->timer.handle);
     }

@@ -75,17 +75,10 @@ static void close_loop(LoopObject *self)
     if (err < 0) {
         (void)core_raise(err);
         PyErr_WriteUnraisable((PyObject *)self);
+    } else { /* nobody posts any more: that takes the GIL and an open loop */
+        rota__wake_close(&self->loop->wake);
     }
     core_give_exception(exception);
-}
-
-static PyObject *loop_close(PyObject *op, PyObject *Py_UNUSED(none))
-{
-    LoopObject *self = (LoopObject *)op;
-
-    if (!self->closed)
-        close_loop(self);
-    Py_RETURN_NONE;
 }
 
 static PyObject *loop_is_closed(PyObject *op, PyObject *Py_UNUSED(none))
@@ -274,17 +267,54 @@ static PyObject *get_ready(PyObject *op, void *Py_UNUSED(closure))
     return PyObject_CallOneArg(((LoopObject *)op)->state->ready_type, op);
 }
 
+static PyObject *get_selector(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *type = core_support(((LoopObject *)op)->state, "Selector");
+
+    return type ? PyObject_CallOneArg(type, op) : NULL;
+}
+
+static PyObject *get_closed(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((LoopObject *)op)->closed);
+}
+
+/* asyncio's close() comes here. */
+static int set_closed(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    LoopObject *self = (LoopObject *)op;
+    int truth = value ? PyObject_IsTrue(value) : 0;
+
+    if (truth > 0 && !self->closed)
+        close_loop(self);
+    return truth < 0 ? -1 : 0;
+}
+
+/* asyncio counts its self-pipe here. */
+static PyObject *get_internal_fds(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(!((LoopObject *)op)->closed);
+}
+
+static int ignore(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(value),
+                  void *Py_UNUSED(closure))
+{
+    return 0;
+}
+
 static PyGetSetDef loop_getset[] = {
     {"_stopping", get_stopping, set_stopping, NULL, NULL},
     {"_thread_id", get_thread_id, set_thread_id, NULL, NULL},
     {"_task_factory", get_factory, set_factory, NULL, NULL},
     {"_ready", get_ready, NULL, NULL, NULL},
+    {"_selector", get_selector, ignore, NULL, NULL},
+    {"_closed", get_closed, set_closed, NULL, NULL},
+    {"_internal_fds", get_internal_fds, ignore, NULL, NULL},
     {0},
 };
 
 static PyMemberDef loop_members[] = {
     {"_debug", T_BOOL, offsetof(LoopObject, debug), 0, NULL},
-    {"_closed", T_BOOL, offsetof(LoopObject, closed), READONLY, NULL},
     {"_current_handle", T_OBJECT, offsetof(LoopObject, current_handle), 0,
      NULL},
     {"slow_callback_duration", T_DOUBLE, offsetof(LoopObject, slow_callback), 0,
@@ -295,7 +325,6 @@ static PyMemberDef loop_members[] = {
 };
 
 static PyMethodDef loop_methods[] = {
-    {"_close", loop_close, METH_NOARGS, "Ends what is in C."},
     {"is_closed", loop_is_closed, METH_NOARGS,
      "Return True if the loop was closed."},
     {"is_running", loop_is_running, METH_NOARGS,
@@ -331,8 +360,8 @@ static PyType_Spec loop_spec = {
 PyType_Spec *core_make_loop_spec(void)
 {
     static const PyMethodDef *const parts[] = {
-        loop_methods, core_schedule_methods, core_run_methods,
-        core_reader_methods, core_socket_methods};
+        loop_methods,        core_schedule_methods, core_run_methods,
+        core_reader_methods, core_ready_methods,    core_socket_methods};
 
     core_join_methods(all_methods, parts, rota__countof(parts));
     return &loop_spec;

@@ -61,10 +61,10 @@ static int look_up(core_state *state)
         const char *module;
         const char *name;
     } wanted[] = {
-        {&state->tasks, "asyncio.tasks", NULL, 0},
-        {&state->futures, "asyncio.futures", NULL, 0},
-        {&state->get_running_loop, "asyncio.events", "_get_running_loop"},
-        {&state->set_running_loop, "asyncio.events", "_set_running_loop"},
+        {&state->tasks, "asyncio.tasks", NULL},
+        {&state->futures, "asyncio.futures", NULL},
+        {&state->events, "asyncio.events", NULL},
+        {&state->socket_class, "_socket", "socket"},
         {&state->extract_stack, "asyncio.format_helpers", "extract_stack"},
     };
 
@@ -132,7 +132,6 @@ static int make_types(PyObject *module, core_state *state)
         {&state->timer_handle_type, &core_timer_handle_spec, NULL, 0},
         {&state->loop_type, core_make_loop_spec(), NULL, 0},
         {&state->ready_type, &core_ready_spec, NULL, 0},
-        {&state->selector_type, &core_selector_spec, NULL, 0},
         {&state->step_type, &core_step_spec, NULL, 0},
         {&state->socket_transport_type, core_make_socket_spec(),
          "_FlowControlMixin", 5},
@@ -156,38 +155,42 @@ static int module_exec(PyObject *module)
     return make_types(module, state);
 }
 
-static PyObject **objects_of(PyObject *module, size_t *count)
+static size_t count_to(core_state *state, PyObject **end)
 {
-    core_state *state = PyModule_GetState(module);
-
-    *count = (size_t)(&state->last - &state->handle_type);
-    return &state->handle_type;
+    return (size_t)(end - &state->handle_type);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    size_t count;
-    PyObject **objects = objects_of(module, &count);
+    core_state *state = PyModule_GetState(module);
 
-    for (size_t i = 0; i < count; i++)
-        Py_VISIT(objects[i]);
+    for (size_t i = 0; i < count_to(state, &state->last); i++)
+        Py_VISIT((&state->handle_type)[i]);
     return 0;
 }
 
+static void clear_to(core_state *state, PyObject **end)
+{
+    core_free_handles(state);
+    for (size_t i = 0; i < count_to(state, end); i++)
+        Py_CLEAR((&state->handle_type)[i]);
+}
+
+/* What a late destructor may still need (names, builtins) stays. */
 static int module_clear(PyObject *module)
 {
-    size_t count;
-    PyObject **objects = objects_of(module, &count);
+    core_state *state = PyModule_GetState(module);
 
-    for (size_t i = 0; i < count; i++)
-        Py_CLEAR(objects[i]);
+    clear_to(state, &state->extract_stack);
     return 0;
 }
 
 static void module_free(void *module)
 {
-    core_free_handles(PyModule_GetState(module));
-    (void)module_clear(module);
+    core_state *state = PyModule_GetState(module);
+
+    if (state)
+        clear_to(state, &state->last);
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -128,6 +128,7 @@ static void closed(struct rota__conn *conn)
 
 static void let_go(PipeObject *self)
 {
+    rota__unready(&self->on_start);
     rota__unready(&self->on_ready);
     if (self->conn.closed)
         return;
@@ -206,10 +207,7 @@ PyObject *core_pipe_lose(PyObject *op, PyObject *exception)
 /* The loop closes: the file stays open until the transport goes. */
 static void detach(PyObject *op)
 {
-    PipeObject *self = (PipeObject *)op;
-
-    rota__unready(&self->on_start);
-    let_go(self);
+    let_go((PipeObject *)op);
 }
 
 /* --- Making -------------------------------------------------------------- */

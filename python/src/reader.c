@@ -7,28 +7,43 @@
  */
 #include "core.h"
 
-/* An int, or what has a fileno(), as selectors takes it. */
-static int fd_of(PyObject *file)
+/* int(file.fileno()), as selectors has it. */
+static PyObject *ask_file(core_state *state, PyObject *file)
 {
-    int fd;
+    PyObject *answer = PyObject_CallMethodNoArgs(file, state->str_fileno);
+    PyObject *number = answer ? PyNumber_Long(answer) : NULL;
 
-    if (PyLong_Check(file)) {
-        fd = (int)PyLong_AsLong(file);
-        if (fd == -1 && PyErr_Occurred())
+    Py_XDECREF(answer);
+    return number;
+}
+
+static bool is_no_file(void)
+{
+    return PyErr_ExceptionMatches(PyExc_AttributeError) ||
+           PyErr_ExceptionMatches(PyExc_TypeError) ||
+           PyErr_ExceptionMatches(PyExc_ValueError);
+}
+
+/* An int, or what has a fileno(). */
+static int fd_of(core_state *state, PyObject *file)
+{
+    bool plain = PyLong_Check(file);
+    PyObject *number = plain ? Py_NewRef(file) : ask_file(state, file);
+    long fd = number ? PyLong_AsLong(number) : -1;
+
+    Py_XDECREF(number);
+    if (PyErr_Occurred()) {
+        if (plain || !is_no_file())
             return -1;
-    } else {
-        fd = PyObject_AsFileDescriptor(file);
-        if (fd < 0 && !PyErr_ExceptionMatches(PyExc_Exception))
-            return -1;
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
+        return -1;
     }
-    if (fd >= 0)
-        return fd;
-    PyErr_Clear();
-    PyErr_Format(PyExc_ValueError,
-                 PyLong_Check(file) ? "Invalid file descriptor: %S"
-                                    : "Invalid file object: %R",
-                 file);
-    return -1;
+    if (fd < 0 || fd > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
+        return -1;
+    }
+    return (int)fd;
 }
 
 /* The wait hooks' argument is the Loop, which runs here and now. */
@@ -89,7 +104,7 @@ static PyObject *add(PyObject *op, PyObject *const *args, Py_ssize_t count,
                      writer ? "writer" : "reader");
         return NULL;
     }
-    fd = fd_of(args[0]);
+    fd = fd_of(self->state, args[0]);
     if (fd < 0)
         return NULL;
     handle = core_handle_new(self, false, NULL, args + 1, count - 1);
@@ -110,7 +125,7 @@ static PyObject *take(PyObject *op, PyObject *file, bool writer)
 
     if (rota_loop_is_closed(self->loop))
         Py_RETURN_FALSE;
-    fd = fd_of(file);
+    fd = fd_of(self->state, file);
     key = fd < 0 ? NULL : PyLong_FromLong(fd);
     if (!key)
         return NULL;
@@ -153,10 +168,28 @@ static PyObject *remove_writer(PyObject *op, PyObject *file)
     return take(op, file, true);
 }
 
+/* The fd, and the handles of its reader and its writer, or None. */
+static PyObject *watched(PyObject *op, PyObject *file)
+{
+    LoopObject *self = (LoopObject *)op;
+    int fd = fd_of(self->state, file);
+    PyObject *key = fd < 0 ? NULL : PyLong_FromLong(fd);
+    PyObject *reader, *writer;
+
+    if (!key)
+        return NULL;
+    reader = (PyObject *)registered(self, key, false);
+    writer = (PyObject *)registered(self, key, true);
+    Py_DECREF(key);
+    return Py_BuildValue("(iOO)", fd, reader ? reader : Py_None,
+                         writer ? writer : Py_None);
+}
+
 PyMethodDef core_reader_methods[] = {
     {"_add_reader", CORE_ANY(add_reader), METH_FASTCALL, NULL},
     {"_add_writer", CORE_ANY(add_writer), METH_FASTCALL, NULL},
     {"_remove_reader", remove_reader, METH_O, NULL},
     {"_remove_writer", remove_writer, METH_O, NULL},
+    {"_watched", watched, METH_O, NULL},
     {0},
 };

@@ -116,7 +116,14 @@ static PyObject *ready_append(PyObject *op, PyObject *handle)
     return err < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* The close has done it. */
+static PyObject *ready_clear(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(none))
+{
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef ready_methods[] = {
+    {"clear", ready_clear, METH_NOARGS, NULL},
     {"popleft", ready_popleft, METH_NOARGS, NULL},
     {"append", ready_append, METH_O, NULL},
     {0},
@@ -190,43 +197,25 @@ PyType_Spec core_step_spec = {
 /* --- Waiting ------------------------------------------------------------- */
 
 /* The timeout is the loop's own affair: it knows its timers. */
-static PyObject *selector_select(PyObject *op, PyObject *args)
+static PyObject *wait_for_events(PyObject *op, PyObject *Py_UNUSED(none))
 {
-    LoopObject *owner = ((PartObject *)op)->loop;
-    PyObject *timeout = NULL;
+    LoopObject *self = core_open_loop(op);
     int err;
 
-    if (!PyArg_ParseTuple(args, "|O", &timeout) ||
-        !core_open_loop((PyObject *)owner))
+    if (!self)
         return NULL;
-    core_flush(owner);
-    rota__turn_break(owner->loop);
-    err = rota__turn_wait(owner->loop);
+    core_flush(self);
+    rota__turn_break(self->loop);
+    err = rota__turn_wait(self->loop);
     if (err < 0)
         return core_raise(err);
     if (PyErr_CheckSignals() < 0)
         return NULL;
-    return PyList_New(0);
+    Py_RETURN_NONE;
 }
 
-static PyMethodDef selector_methods[] = {
-    {"select", selector_select, METH_VARARGS, NULL},
+PyMethodDef core_ready_methods[] = {
+    {"_wait", wait_for_events, METH_NOARGS,
+     "Waits until something is in _ready, for those who turn the loop."},
     {0},
-};
-
-static PyType_Slot selector_slots[] = {
-    {Py_tp_new, part_new},
-    {Py_tp_traverse, part_traverse},
-    {Py_tp_clear, part_clear},
-    {Py_tp_dealloc, part_dealloc},
-    {Py_tp_methods, selector_methods},
-    {Py_tp_doc, "What a loop waits with."},
-    {0},
-};
-
-PyType_Spec core_selector_spec = {
-    .name = "rota._core.Selector",
-    .basicsize = sizeof(PartObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = selector_slots,
 };

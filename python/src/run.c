@@ -36,6 +36,8 @@ static int give_way(LoopObject *self)
 
     if (rota__likely(++self->turns % TURNS_A_BREATH != 0))
         return 0;
+    if (!self->state->breathe)
+        return 0; /* the interpreter ends */
     done = PyObject_CallNoArgs(self->state->breathe);
     Py_XDECREF(done);
     return done ? 0 : -1;
@@ -90,11 +92,11 @@ void core_step_end(LoopObject *self, int64_t began, PyObject *who)
 /* asyncio's idea of the running loop, beside loop/'s own. */
 static PyObject *swap_running(core_state *state, PyObject *loop)
 {
-    PyObject *before = PyObject_CallNoArgs(state->get_running_loop);
-    PyObject *done = NULL;
+    PyObject *get = core_late(state->events, state->str__get_running_loop);
+    PyObject *set = core_late(state->events, state->str__set_running_loop);
+    PyObject *before = get && set ? PyObject_CallNoArgs(get) : NULL;
+    PyObject *done = before ? PyObject_CallOneArg(set, loop) : NULL;
 
-    if (before)
-        done = PyObject_CallOneArg(state->set_running_loop, loop);
     if (!done)
         Py_CLEAR(before);
     Py_XDECREF(done);

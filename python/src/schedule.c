@@ -102,6 +102,7 @@ int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg)
     return 0;
 }
 
+/* The GIL is the lock of the queue: the order is that of all calls. */
 static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
                                       Py_ssize_t count, PyObject *names)
 {
@@ -109,12 +110,12 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
     HandleObject *handle = handle_for(self, "call_soon_threadsafe", false, args,
                                       count, names, true);
 
-    if (!handle)
+    if (rota__unlikely(!handle))
         return NULL;
-    handle->queued = handle->posted = true;
-    Py_INCREF(handle);
-    rota__post(self->loop, &handle->timer.handle);
-    return (PyObject *)handle;
+    handle->queued = true;
+    rota__ready(self->loop, &handle->timer.handle);
+    rota__interrupt(self->loop);
+    return Py_NewRef(handle);
 }
 
 /* --- Later --------------------------------------------------------------- */
@@ -203,10 +204,9 @@ static PyObject *loop_time(PyObject *op, PyObject *Py_UNUSED(none))
 
 /* --- Of asyncio's types -------------------------------------------------- */
 
-/* Looked up late, because tools put their own in their place. */
-static PyObject *late(PyObject *dict, PyObject *name)
+PyObject *core_late(PyObject *dict, PyObject *name)
 {
-    PyObject *found = PyDict_GetItemWithError(dict, name);
+    PyObject *found = dict ? PyDict_GetItemWithError(dict, name) : NULL;
 
     if (!found && !PyErr_Occurred())
         PyErr_SetObject(PyExc_AttributeError, name);
@@ -217,7 +217,7 @@ static PyObject *create_future(PyObject *op, PyObject *Py_UNUSED(none))
 {
     LoopObject *self = (LoopObject *)op;
     core_state *state = self->state;
-    PyObject *type = late(state->futures, state->str_Future);
+    PyObject *type = core_late(state->futures, state->str_Future);
     PyObject *args[2] = {NULL, op};
 
     if (!type)
@@ -234,7 +234,7 @@ static PyObject *make_task(LoopObject *self, PyObject *coro,
 {
     core_state *state = self->state;
     Py_ssize_t count = names ? PyTuple_GET_SIZE(names) : 0;
-    PyObject *type = late(state->tasks, state->str_Task);
+    PyObject *type = core_late(state->tasks, state->str_Task);
     PyObject *args[MOST_NAMES + 3] = {NULL, coro, (PyObject *)self};
     PyObject *all = state->loop_names, *task;
 

@@ -619,7 +619,7 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
 {
     PyTypeObject *type = (PyTypeObject *)loop->state->socket_transport_type;
     SocketTransportObject *self =
-        (SocketTransportObject *)type->tp_alloc(type, 0);
+        type ? (SocketTransportObject *)type->tp_alloc(type, 0) : NULL;
 
     if (!self)
         return NULL;
@@ -653,13 +653,24 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args,
     static char *names[] = {"sock",  "protocol", "waiter",
                             "extra", "server",   NULL};
     PyObject *sock, *protocol, *waiter = NULL, *extra = NULL, *server = NULL;
+    PyObject *function;
+    LoopObject *self;
 
     if (!PyArg_ParseTupleAndKeywords(args, named, "OO|O$OO", names, &sock,
                                      &protocol, &waiter, &extra, &server) ||
         !core_open_loop(op))
         return NULL;
-    return core_socket_transport_new((LoopObject *)op, sock, protocol, waiter,
-                                     extra, server);
+    self = (LoopObject *)op;
+    if (PyObject_TypeCheck(sock, (PyTypeObject *)self->state->socket_class))
+        return core_socket_transport_new(self, sock, protocol, waiter, extra,
+                                         server);
+    /* What only looks like a socket gets asyncio's transport. */
+    function = core_support(self->state, "make_foreign_transport");
+    if (!function)
+        return NULL;
+    return PyObject_CallFunctionObjArgs(
+        function, op, sock, protocol, waiter ? waiter : Py_None,
+        extra ? extra : Py_None, server ? server : Py_None, NULL);
 }
 
 bool core_is_socket_transport(core_state *state, PyObject *op)
@@ -683,12 +694,13 @@ PyObject *core_transport_at(LoopObject *loop, int fd)
 
 static PyObject *transport_at(PyObject *op, PyObject *number)
 {
+    LoopObject *self = (LoopObject *)op;
     int fd = PyObject_AsFileDescriptor(number);
     PyObject *found;
 
     if (fd < 0)
         return NULL;
-    found = core_transport_at((LoopObject *)op, fd);
+    found = self->closed ? NULL : core_transport_at(self, fd);
     return Py_NewRef(found ? found : Py_None);
 }
 

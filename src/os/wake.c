@@ -25,7 +25,9 @@ int rota__wake_open(struct rota__wake *wake)
 
 void rota__wake_close(struct rota__wake *wake)
 {
-    close(wake->read_fd);
+    if (wake->read_fd >= 0)
+        close(wake->read_fd);
+    wake->read_fd = wake->write_fd = -1;
 }
 
 #else
@@ -47,8 +49,11 @@ int rota__wake_open(struct rota__wake *wake)
 
 void rota__wake_close(struct rota__wake *wake)
 {
-    close(wake->read_fd);
-    close(wake->write_fd);
+    if (wake->read_fd >= 0) {
+        close(wake->read_fd);
+        close(wake->write_fd);
+    }
+    wake->read_fd = wake->write_fd = -1;
 }
 
 #endif
