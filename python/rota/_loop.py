@@ -17,7 +17,7 @@ import threading
 import weakref
 from asyncio import constants, coroutines
 
-from rota import _core
+from rota import _children, _core
 
 
 class Loop(_core.Loop, asyncio.SelectorEventLoop):
@@ -100,6 +100,16 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
 
     def _process_events(self, event_list: object) -> None:
         """For those who turn the loop themselves: select() has done it."""
+
+    # --- Children -----------------------------------------------------------
+
+    async def _make_subprocess_transport(
+        self, protocol, args, shell, stdin, stdout, stderr, bufsize, extra=None, **kwargs
+    ):
+        given = protocol, args, shell, stdin, stdout, stderr, bufsize, extra
+        if _children.has_own_watcher():
+            return await super()._make_subprocess_transport(*given, **kwargs)
+        return await _children.make_subprocess_transport(self, *given, **kwargs)
 
     # --- Signals ------------------------------------------------------------
 

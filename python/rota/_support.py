@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import sys
+import warnings
 from asyncio import (
     base_events,
     events,
@@ -22,7 +23,16 @@ from asyncio import (
 )
 from asyncio.log import logger
 
+from rota._pipes import (  # noqa: F401
+    log_pipe,
+    lost_pipe_write,
+    open_pipe,
+    pipe_failed,
+    pipe_repr,
+)
+
 create_task = asyncio.BaseEventLoop.create_task
+accept_connection = asyncio.SelectorEventLoop._accept_connection
 set_result_unless_done = futures._set_result_unless_cancelled
 
 
@@ -111,6 +121,17 @@ def make_foreign_transport(loop, sock, protocol, waiter, extra, server):
     return selector_events._SelectorSocketTransport(loop, sock, protocol, waiter, extra, server)
 
 
+def pause_reader(reader):
+    """The end of StreamReader.feed_data(), when there is too much."""
+    if reader._transport is not None and not reader._paused:
+        try:
+            reader._transport.pause_reading()
+        except NotImplementedError:
+            reader._transport = None
+        else:
+            reader._paused = True
+
+
 def write_buffer_limits(high, low):
     """The low-water mark from the high one and the other way round, as asyncio's."""
     if high is None:
@@ -188,3 +209,31 @@ class Selector:
             raise KeyError(f"{fileobj!r} is not registered")
         events = (reader is not None) | (writer is not None) << 1
         return selectors.SelectorKey(fileobj, fd, events, (reader, writer))
+
+
+# --- sock_* ---------------------------------------------------------------------
+
+ensure_fd_no_transport = selector_events.BaseSelectorEventLoop._ensure_fd_no_transport
+
+
+def check_socket(loop, sock):
+    """Refuse what sock_* cannot have: a TLS socket, in debug mode a blocking one."""
+    base_events._check_ssl_socket(sock)
+    if loop.get_debug() and sock.gettimeout() != 0:
+        raise ValueError("the socket must be non-blocking")
+
+
+def coroutine_origin():
+    """Where a coroutine is being made, as cr_origin has it."""
+    depth = sys.get_coroutine_origin_tracking_depth()
+    frame = sys._getframe(1)
+    origin = []
+    while frame is not None and len(origin) < depth:
+        origin.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        frame = frame.f_back
+    return tuple(origin) or None
+
+
+def never_awaited(coroutine):
+    """Warn of a coroutine that was dropped before it ran."""
+    warnings._warn_unawaited_coroutine(coroutine)

@@ -76,7 +76,29 @@ typedef struct HandleObject HandleObject;
     X(_get_running_loop)                                                       \
     X(_set_running_loop)                                                       \
     X(_handle_signal)                                                          \
-    X(_source_traceback)
+    X(_source_traceback)                                                       \
+    X(_asyncio_future_blocking)                                                \
+    X(_transports)                                                             \
+    X(accept)                                                                  \
+    X(create_future)                                                           \
+    X(data)                                                                    \
+    X(datagram_received)                                                       \
+    X(done)                                                                    \
+    X(error_received)                                                          \
+    X(recv)                                                                    \
+    X(recv_into)                                                               \
+    X(recvfrom)                                                                \
+    X(recvfrom_into)                                                           \
+    X(result)                                                                  \
+    X(send)                                                                    \
+    X(sendto)                                                                  \
+    X(set_result)                                                              \
+    X(setblocking)                                                             \
+    X(_stream_reader_wr)                                                       \
+    X(_buffer)                                                                 \
+    X(_waiter)                                                                 \
+    X(_limit)                                                                  \
+    X(cancelled)
 
 struct core_state {
     /* The objects, first to last. */
@@ -86,6 +108,10 @@ struct core_state {
     PyObject *ready_type;
     PyObject *step_type;
     PyObject *socket_transport_type;
+    PyObject *pipe_reader_type;
+    PyObject *pipe_writer_type;
+    PyObject *child_type;
+    PyObject *sock_call_type;
     PyObject *ssl_protocol_type; /* or NULL: see transport.h */
     PyObject *ssl_room_type;     /* from here on: see ssl_protocol.h */
     PyObject *ssl_object_type;
@@ -94,6 +120,7 @@ struct core_state {
     PyObject *ssl_wrapped;
     PyObject *ssl_flushing;
     PyObject *ssl_shutdown;
+    PyObject *ssl_asks_below; /* whether is_closing() asks the transport */
     PyObject *buffered_protocol;
     PyObject *breathe;       /* a function in Python that does nothing */
     PyObject *support;       /* rota._support's dict: see core_support() */
@@ -102,7 +129,11 @@ struct core_state {
     PyObject *events;        /* asyncio.events', with the running loop */
     PyObject *extract_stack; /* from here on they stay to the very end */
     PyObject *socket_class;  /* what sockets of Python's derive from */
-    PyObject *loop_names;    /* ("loop",) */
+    PyObject *socket_family; /* of that, the descriptor */
+    PyObject *plain_socket;  /* socket.socket */
+    PyObject *stream_protocol_type; /* asyncio's */
+    PyObject *stream_reader_type;
+    PyObject *loop_names; /* ("loop",) */
 #define CORE_NAME(name) PyObject *str_##name;
     CORE_NAMES(CORE_NAME)
 #undef CORE_NAME
@@ -129,6 +160,7 @@ extern PyType_Spec core_timer_handle_spec;
 PyType_Spec *core_make_loop_spec(void);
 extern PyType_Spec core_ready_spec;
 extern PyType_Spec core_step_spec;
+extern PyType_Spec core_child_spec;
 
 /* --- Errors -------------------------------------------------------------- */
 
@@ -194,6 +226,8 @@ extern PyMethodDef core_schedule_methods[];
 extern PyMethodDef core_run_methods[];
 extern PyMethodDef core_ready_methods[];
 extern PyMethodDef core_reader_methods[];
+extern PyMethodDef core_sock_methods[];
+extern PyMethodDef core_child_methods[];
 
 /* --- Running (run.c) ----------------------------------------------------- */
 
@@ -206,6 +240,16 @@ int64_t core_step_begin(LoopObject *self);
 void core_step_end(LoopObject *self, int64_t began, PyObject *who);
 void core_release_gil(void *arg);
 void core_take_gil(void *arg);
+
+/* --- sock_* (sock.c, sock_call.c) ----------------------------------------- */
+
+/* What fileno() of a socket says; -1 may be an exception. */
+int core_fd_of_socket(core_state *state, PyObject *sock);
+/* 0, or -1 with an exception: a transport that is open has this fd. */
+int core_check_fd_is_free(LoopObject *self, int fd);
+/* True if a sock_* call waited there: it waits for ever now. */
+bool core_sock_forget(LoopObject *self, int fd, bool writing);
+extern PyType_Spec core_sock_call_spec;
 
 /* --- Handles (handle.c) -------------------------------------------------- */
 
@@ -258,6 +302,15 @@ void core_free_handles(core_state *state);
 bool core_parse_context(core_state *state, const char *function,
                         PyObject *const *values, PyObject *names,
                         PyObject **context);
+
+/* --- Addresses (address.c) ----------------------------------------------- */
+
+/* Families that are written and read here; others by the socket object. */
+bool core_address_known(int family);
+/* As the socket module has it: a tuple, a str or bytes, or None. */
+PyObject *core_address_object(const rota_address *address);
+/* Only if no name must be resolved; false without an exception otherwise. */
+bool core_address_parse(PyObject *object, int family, rota_address *out);
 
 #define CORE_ANY(function) (PyCFunction)(void (*)(void))(function)
 

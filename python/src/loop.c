@@ -279,6 +279,20 @@ static PyObject *get_closed(PyObject *op, void *Py_UNUSED(closure))
     return PyBool_FromLong(((LoopObject *)op)->closed);
 }
 
+static PyObject *get_debug(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((LoopObject *)op)->debug);
+}
+
+static int set_debug(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    int truth = value ? PyObject_IsTrue(value) : 0;
+
+    if (truth >= 0)
+        ((LoopObject *)op)->debug = truth;
+    return truth < 0 ? -1 : 0;
+}
+
 /* asyncio's close() comes here. */
 static int set_closed(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 {
@@ -308,13 +322,13 @@ static PyGetSetDef loop_getset[] = {
     {"_task_factory", get_factory, set_factory, NULL, NULL},
     {"_ready", get_ready, NULL, NULL, NULL},
     {"_selector", get_selector, ignore, NULL, NULL},
+    {"_debug", get_debug, set_debug, NULL, NULL},
     {"_closed", get_closed, set_closed, NULL, NULL},
     {"_internal_fds", get_internal_fds, ignore, NULL, NULL},
     {0},
 };
 
 static PyMemberDef loop_members[] = {
-    {"_debug", T_BOOL, offsetof(LoopObject, debug), 0, NULL},
     {"_current_handle", T_OBJECT, offsetof(LoopObject, current_handle), 0,
      NULL},
     {"slow_callback_duration", T_DOUBLE, offsetof(LoopObject, slow_callback), 0,
@@ -361,7 +375,8 @@ PyType_Spec *core_make_loop_spec(void)
 {
     static const PyMethodDef *const parts[] = {
         loop_methods,        core_schedule_methods, core_run_methods,
-        core_reader_methods, core_ready_methods,    core_socket_methods};
+        core_reader_methods, core_ready_methods,    core_socket_methods,
+        core_accept_methods, core_pipe_methods,     core_child_methods,  core_sock_methods};
 
     core_join_methods(all_methods, parts, rota__countof(parts));
     return &loop_spec;

@@ -65,6 +65,10 @@ static int look_up(core_state *state)
         {&state->futures, "asyncio.futures", NULL},
         {&state->events, "asyncio.events", NULL},
         {&state->socket_class, "_socket", "socket"},
+        {&state->plain_socket, "socket", "socket"},
+        {&state->stream_protocol_type, "asyncio.streams",
+         "StreamReaderProtocol"},
+        {&state->stream_reader_type, "asyncio.streams", "StreamReader"},
         {&state->extract_stack, "asyncio.format_helpers", "extract_stack"},
     };
 
@@ -73,7 +77,9 @@ static int look_up(core_state *state)
         if (!*wanted[i].into)
             return -1;
     }
-    return 0;
+    state->socket_family =
+        PyObject_GetAttrString(state->socket_class, "family");
+    return state->socket_family ? 0 : -1;
 }
 
 static int intern_names(core_state *state)
@@ -135,6 +141,12 @@ static int make_types(PyObject *module, core_state *state)
         {&state->step_type, &core_step_spec, NULL, 0},
         {&state->socket_transport_type, core_make_socket_spec(),
          "_FlowControlMixin", 5},
+        {&state->pipe_reader_type, core_make_pipe_spec(false), "ReadTransport",
+         1},
+        {&state->pipe_writer_type, core_make_pipe_spec(true),
+         "_FlowControlMixin", 5},
+        {&state->child_type, &core_child_spec, NULL, 0},
+        {&state->sock_call_type, &core_sock_call_spec, NULL, 0},
     };
 
     for (size_t i = 0; i < rota__countof(types); i++)
@@ -152,7 +164,9 @@ static int module_exec(PyObject *module)
         PyRun_String("lambda: None", Py_eval_input, globals, globals);
     if (!state->breathe || intern_names(state) < 0 || look_up(state) < 0)
         return -1;
-    return make_types(module, state);
+    if (make_types(module, state) < 0)
+        return -1;
+    return core_support(state, "create_task") ? 0 : -1; /* while it can be */
 }
 
 static size_t count_to(core_state *state, PyObject **end)

@@ -287,6 +287,8 @@ static int open_conn(PipeObject *self)
         self->conn.lent = err < 0;
     }
     self->conn.closed = err < 0;
+    if (self->writer)
+        self->conn.may_read = false; /* until there is an event */
     if (err == -EPERM) {
         self->watch_error = err;
         self->conn.watch.fd = self->fileno;
@@ -485,6 +487,10 @@ static PyMemberDef pipe_members[] = {
     {"_fileno", T_INT, offsetof(PipeObject, fileno), READONLY, NULL},
     {"_closing", T_BOOL, offsetof(PipeObject, closing), READONLY, NULL},
     {"_paused", T_BOOL, offsetof(PipeObject, paused), READONLY, NULL},
+    {"_protocol_paused", T_BOOL, offsetof(PipeObject, writing_paused), READONLY,
+     NULL},
+    {"_high_water", T_PYSSIZET, offsetof(PipeObject, high), READONLY, NULL},
+    {"_low_water", T_PYSSIZET, offsetof(PipeObject, low), READONLY, NULL},
     {"_conn_lost", T_INT, offsetof(PipeObject, lost), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(PipeObject, weakrefs), READONLY,
      NULL},

@@ -17,9 +17,11 @@
 
 typedef struct PipeObject PipeObject;
 
+/* A writer's class has more slots, as a socket's: see socket_transport.h. */
 struct PipeObject {
     CORE_TRANSPORT_HEAD;
     LoopObject *loop;
+    PyObject *spare[3];
     struct core_kept kept; /* while the conn is open */
     struct rota__conn conn;
     PyObject *pipe;     /* NULL when it is closed */

@@ -76,6 +76,7 @@ static int replace(LoopObject *self, int fd, HandleObject *handle, bool writer)
     if (!key)
         return -1;
     Py_XINCREF(old);
+    (void)core_sock_forget(self, fd, writer);
     err = writer ? rota_add_writer(self->loop, fd, ready, handle)
                  : rota_add_reader(self->loop, fd, ready, handle);
     if (err < 0)
@@ -143,7 +144,7 @@ static PyObject *take(PyObject *op, PyObject *file, bool writer)
     if (PyErr_Occurred())
         return NULL;
     (void)removed; /* a closed fd is gone anyway */
-    return PyBool_FromLong(handle != NULL);
+    return PyBool_FromLong(handle || core_sock_forget(self, fd, writer));
 }
 
 static PyObject *add_reader(PyObject *op, PyObject *const *args,

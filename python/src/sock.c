@@ -384,10 +384,19 @@ static int check_ours(LoopObject *self, int fd, PyObject *shown)
     return open == 0 ? 0 : -1;
 }
 
+/* asyncio's own method. */
+static PyObject *ask_asyncio(LoopObject *self, PyObject *file)
+{
+    PyObject *function = core_support(self->state, "ensure_fd_no_transport");
+
+    return function ? PyObject_CallFunctionObjArgs(function, self, file, NULL)
+                    : NULL;
+}
+
 /* One of asyncio's, which are in a WeakValueDictionary: nearly always none. */
 static int check_asyncios(LoopObject *self, PyObject *shown)
 {
-    PyObject *all, *data, *function, *done;
+    PyObject *all, *data, *done;
     bool none;
 
     all = PyObject_GetAttr((PyObject *)self, self->state->str__transports);
@@ -399,20 +408,15 @@ static int check_asyncios(LoopObject *self, PyObject *shown)
     Py_DECREF(data);
     if (none)
         return 0;
-    function = core_support(self->state, "ensure_fd_no_transport");
-    done = function ? PyObject_CallFunctionObjArgs(function, self, shown, NULL)
-                    : NULL;
+    done = ask_asyncio(self, shown);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
 
 int core_check_fd_is_free(LoopObject *self, int fd)
 {
-    PyObject *shown;
-    int err;
-
-    shown = PyLong_FromLong(fd);
-    err = shown ? check_ours(self, fd, shown) : -1;
+    PyObject *shown = PyLong_FromLong(fd);
+    int err = shown ? check_ours(self, fd, shown) : -1;
     if (err == 0)
         err = check_asyncios(self, shown);
     Py_XDECREF(shown);
@@ -424,11 +428,13 @@ static PyObject *ensure_fd_no_transport(PyObject *op, PyObject *file)
     LoopObject *self = (LoopObject *)op;
     int fd = PyObject_AsFileDescriptor(file);
 
-    if (fd < 0)
-        PyErr_Clear(); /* asyncio's own says what is wrong */
-    if (!self->closed && fd >= 0 && check_ours(self, fd, file) < 0)
+    if (fd < 0) {
+        PyErr_Clear();
+        return ask_asyncio(self, file);
+    }
+    if (check_ours(self, fd, file) < 0 || check_asyncios(self, file) < 0)
         return NULL;
-    return check_asyncios(self, file) < 0 ? NULL : Py_NewRef(Py_None);
+    Py_RETURN_NONE;
 }
 
 /* --- Methods ------------------------------------------------------------- */

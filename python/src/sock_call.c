@@ -175,6 +175,35 @@ static void wake(struct rota__watcher *watcher)
     rota__ready(self->loop->loop, &self->on_ready);
 }
 
+bool core_sock_forget(LoopObject *loop, int fd, bool writing)
+{
+    struct rota__watcher *watcher = rota__watcher_of(loop->loop, fd, writing);
+    SockCallObject *self;
+
+    if (!watcher || watcher->wake != wake)
+        return false;
+    self = call_of(watcher);
+    Py_INCREF(self);
+    stop_waiting(self);
+    Py_DECREF(self);
+    return true;
+}
+
+/* As in asyncio, who comes last has the fd; the other one waits for ever. 0,
+   or -1 with an exception. */
+static int take_place(LoopObject *loop, int fd, bool writing)
+{
+    PyObject *done;
+
+    if (core_sock_forget(loop, fd, writing))
+        return 0;
+    done = PyObject_CallMethod((PyObject *)loop,
+                               writing ? "_remove_writer" : "_remove_reader",
+                               "i", fd);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 /* 0, or -1 with an exception. */
 static int watch(SockCallObject *self)
 {
@@ -189,7 +218,7 @@ static int watch(SockCallObject *self)
         return -1;
     self->watcher.wake = wake;
     err = rota__watcher_begin(loop->loop, &self->watcher, fd, writing);
-    if (err == -EBUSY && core_end_other_watch(loop, fd, writing) == 0)
+    if (err == -EBUSY && take_place(loop, fd, writing) == 0)
         err = rota__watcher_begin(loop->loop, &self->watcher, fd, writing);
     if (err < 0) {
         if (!PyErr_Occurred())
@@ -257,7 +286,7 @@ static bool check_socket(SockCallObject *self)
     core_state *state = self->loop->state;
     PyObject *function, *done;
 
-    self->plain = Py_TYPE(self->args[0]) == (PyTypeObject *)state->socket_type;
+    self->plain = Py_TYPE(self->args[0]) == (PyTypeObject *)state->plain_socket;
     if (rota__likely(self->plain && !self->loop->debug))
         return true;
     function = core_support(state, "check_socket");

@@ -111,6 +111,12 @@ static bool received(SocketTransportObject *self, intptr_t n)
     return false;
 }
 
+static void data_failed(SocketTransportObject *self)
+{
+    core_socket_fatal(self,
+                      "Fatal error: protocol.data_received() call failed.");
+}
+
 static void give(SocketTransportObject *self, PyObject *data)
 {
     PyObject *done;
@@ -165,6 +171,30 @@ static void expect(SocketTransportObject *self, size_t n)
     while (next < READ_MOST && next < 2 * n)
         next *= 2;
     self->expected = next;
+}
+
+/* A stream's buffer takes it from the scratch memory. */
+static void read_for_stream(SocketTransportObject *self)
+{
+    char *scratch = rota__scratch(self->loop->loop);
+    intptr_t n = -ENOMEM;
+    PyObject *data;
+    int fed;
+
+    if (scratch)
+        n = rota__conn_read(&self->conn, scratch, READ_MOST);
+    if (!received(self, n))
+        return;
+    fed = core_feed(self, scratch, (size_t)n);
+    if (rota__likely(fed > 0))
+        return;
+    data = fed < 0 ? NULL : PyBytes_FromStringAndSize(scratch, (Py_ssize_t)n);
+    if (!data) {
+        data_failed(self);
+        return;
+    }
+    give(self, data);
+    Py_DECREF(data);
 }
 
 static void read_data(SocketTransportObject *self)
@@ -254,6 +284,8 @@ static void read_some(SocketTransportObject *self)
 {
     if (self->ops)
         read_for_c(self);
+    else if (self->feeds)
+        read_for_stream(self);
     else if (self->buffered)
         read_into_buffer(self);
     else
@@ -504,6 +536,7 @@ static int use_protocol(SocketTransportObject *self, PyObject *protocol)
     PyObject *buffered;
 
     self->ops = NULL;
+    self->buffered = self->feeds = false;
     if (state->ssl_protocol_type &&
         Py_TYPE(protocol) == (PyTypeObject *)state->ssl_protocol_type) {
         self->ops = ((CoreProtocolObject *)protocol)->ops;
@@ -513,6 +546,7 @@ static int use_protocol(SocketTransportObject *self, PyObject *protocol)
         if (!buffered)
             return -1;
         self->buffered = Py_IsTrue(buffered);
+        self->feeds = core_feeds(state, protocol);
         Py_DECREF(buffered);
     }
     Py_XSETREF(self->protocol, Py_NewRef(protocol));

@@ -40,6 +40,7 @@ typedef struct {
     size_t high;
     size_t low;
     bool buffered; /* the protocol is a BufferedProtocol */
+    bool feeds;    /* it is asyncio's of streams */
     bool attached; /* to its server */
     bool protocol_connected;
     bool reading_started;
@@ -66,6 +67,11 @@ size_t core_socket_buffered(const SocketTransportObject *self);
 void core_socket_writable(struct rota__conn *conn);
 /* Debug mode's line "%r <text>". */
 void core_socket_log(SocketTransportObject *self, const char *text);
+
+/* asyncio's own stream classes: stream_feed.c. core_feed(): 1, 0 if the
+   ordinary way is to be taken, -1 with an exception. */
+bool core_feeds(core_state *state, PyObject *protocol);
+int core_feed(SocketTransportObject *self, const char *data, size_t size);
 
 extern PyMethodDef core_socket_write_methods[];
 

@@ -108,8 +108,7 @@ static int fail(CoreSSLProtocolObject *self)
     return done ? 0 : -1;
 }
 
-/* --- Flow control ----------------------------------------------------------
- */
+/* --- Flow control --------------------------------------------------------- */
 
 /* Whoever crosses a limit goes the long way. */
 static bool crosses(bool paused, Py_ssize_t size,
@@ -141,8 +140,7 @@ static int control_reading(CoreSSLProtocolObject *self)
     return core_ssl_call(self, self->state->str__turn_reading);
 }
 
-/* --- Out -------------------------------------------------------------------
- */
+/* --- Out ------------------------------------------------------------------ */
 
 static int hand_over(CoreSSLProtocolObject *self, PyObject *data)
 {
@@ -304,8 +302,7 @@ int core_ssl_write_many(CoreSSLProtocolObject *self, PyObject *list)
     return 0;
 }
 
-/* --- In --------------------------------------------------------------------
- */
+/* --- In ------------------------------------------------------------------- */
 
 /* Whether the SSLObject may have more, after it gave less than it could. */
 static int has_more(CoreSSLProtocolObject *self)
@@ -513,10 +510,10 @@ int core_ssl_read(CoreSSLProtocolObject *self)
     return fail(self);
 }
 
-int core_ssl_received(CoreSSLProtocolObject *self, Py_ssize_t size)
+int core_ssl_received(CoreSSLProtocolObject *self, char *at, Py_ssize_t size)
 {
     core_state *state = self->state;
-    PyObject *room = core_room_lend(self->room, self->room->memory, size, true);
+    PyObject *room = core_room_lend(self->room, at, size, true);
     int result = tell(self->incoming, state->str_write, room);
 
     core_room_take_back(self->room);

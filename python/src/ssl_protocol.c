@@ -5,8 +5,7 @@
 #include "ssl_protocol.h"
 #include <structmember.h>
 
-/* --- The room --------------------------------------------------------------
- */
+/* --- The room ------------------------------------------------------------- */
 
 static int room_lends(PyObject *op, Py_buffer *view, int flags)
 {
@@ -28,18 +27,8 @@ static void room_dealloc(PyObject *op)
 static CoreRoomObject *room_new(core_state *state)
 {
     PyTypeObject *type = (PyTypeObject *)state->ssl_room_type;
-    CoreRoomObject *room = (CoreRoomObject *)type->tp_alloc(type, 0);
 
-    if (!room)
-        return NULL;
-    room->memory = PyMem_Malloc(CORE_ROOM_SIZE);
-    if (!room->memory) {
-        Py_DECREF(room);
-        PyErr_NoMemory();
-        return NULL;
-    }
-    core_room_take_back(room);
-    return room;
+    return (CoreRoomObject *)type->tp_alloc(type, 0);
 }
 
 /* The loop's, which has it in a slot of its class in Python. */
@@ -72,8 +61,7 @@ PyType_Spec core_ssl_room_spec = {
     .slots = room_slots,
 };
 
-/* --- What the transport below calls, by name -------------------------------
- */
+/* --- What the transport below calls, by name ------------------------------ */
 
 static CoreSSLProtocolObject *ours(PyObject *op)
 {
@@ -87,8 +75,17 @@ static PyObject *none_if(int result)
 
 static PyObject *get_buffer(PyObject *op, PyObject *Py_UNUSED(hint))
 {
-    core_room_take_back(ours(op)->room);
-    return PyMemoryView_FromObject((PyObject *)ours(op)->room);
+    CoreRoomObject *room = ours(op)->room;
+    PyObject *view;
+
+    if (!room->memory)
+        room->memory = PyMem_Malloc(CORE_ROOM_SIZE);
+    if (!room->memory)
+        return PyErr_NoMemory();
+    view = PyMemoryView_FromObject(
+        core_room_lend(room, room->memory, CORE_ROOM_SIZE, false));
+    core_room_take_back(room);
+    return view;
 }
 
 static PyObject *buffer_updated(PyObject *op, PyObject *arg)
@@ -97,11 +94,10 @@ static PyObject *buffer_updated(PyObject *op, PyObject *arg)
 
     if (size < 0 && PyErr_Occurred())
         return NULL;
-    if (size < 0 || size > CORE_ROOM_SIZE) {
-        PyErr_SetString(PyExc_ValueError, "more than the buffer holds");
-        return NULL;
-    }
-    return none_if(core_ssl_received(ours(op), size));
+    if (!ours(op)->room->memory)
+        size = 0; /* nobody has asked for it */
+    size = Py_MIN(Py_MAX(size, 0), CORE_ROOM_SIZE);
+    return none_if(core_ssl_received(ours(op), ours(op)->room->memory, size));
 }
 
 static PyObject *pause_writing(PyObject *op, PyObject *Py_UNUSED(none))
@@ -124,8 +120,7 @@ static PyObject *resume_writing(PyObject *op, PyObject *Py_UNUSED(none))
     return none_if(core_ssl_send(ours(op)));
 }
 
-/* --- And directly ----------------------------------------------------------
- */
+/* --- And directly --------------------------------------------------------- */
 
 /* As a transport of asyncio's, whose protocol has raised an exception. */
 static void end_transport(CoreSSLProtocolObject *self, const char *message)
@@ -150,14 +145,15 @@ static void end_transport(CoreSSLProtocolObject *self, const char *message)
 
 static char *direct_get_buffer(PyObject *op, size_t *size)
 {
-    *size = CORE_ROOM_SIZE;
-    return ours(op)->room->memory;
+    *size = CORE_ROOM_SIZE; /* the scratch memory is larger */
+    return rota__scratch(ours(op)->loop->loop);
 }
 
 static void direct_buffer_updated(PyObject *op, size_t size)
 {
     Py_INCREF(op);
-    if (core_ssl_received(ours(op), (Py_ssize_t)size) < 0)
+    if (core_ssl_received(ours(op), rota__scratch(ours(op)->loop->loop),
+                          (Py_ssize_t)size) < 0)
         end_transport(ours(op), "Fatal error: protocol.buffer_updated() call "
                                 "failed.");
     Py_DECREF(op);
@@ -220,8 +216,7 @@ static const struct core_protocol_ops direct_ops = {
     direct_connection_lost, direct_pause_writing,  direct_resume_writing,
 };
 
-/* --- What asyncio's own code calls -----------------------------------------
- */
+/* --- What asyncio's own code calls ---------------------------------------- */
 
 static PyObject *do_read(PyObject *op, PyObject *Py_UNUSED(none))
 {
@@ -257,19 +252,23 @@ static PyObject *resume(PyObject *op, PyObject *Py_UNUSED(none))
     Py_RETURN_NONE;
 }
 
-static PyObject *resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
+int core_ssl_resume_reading(CoreSSLProtocolObject *self)
 {
-    CoreSSLProtocolObject *self = ours(op);
     PyObject *method;
     int result;
 
     if (!self->app_reading_paused)
-        Py_RETURN_NONE;
+        return 0;
     self->app_reading_paused = false;
-    method = PyObject_GetAttr(op, self->state->str__resume);
+    method = PyObject_GetAttr((PyObject *)self, self->state->str__resume);
     result = method ? core_call_soon(self->loop, method, NULL) : -1;
     Py_XDECREF(method);
-    return none_if(result);
+    return result;
+}
+
+static PyObject *resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    return none_if(core_ssl_resume_reading(ours(op)));
 }
 
 /* Asked like asyncio asks, for duck types are none. */
@@ -317,8 +316,7 @@ static PyMethodDef protocol_methods[] = {
     {0},
 };
 
-/* --- Its attributes --------------------------------------------------------
- */
+/* --- Its attributes ------------------------------------------------------- */
 
 static PyObject *get_loop(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -385,6 +383,22 @@ static int set_transport(PyObject *op, PyObject *value,
     return 0;
 }
 
+static PyObject *get_backlog(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(ours(op)->backlog);
+}
+
+/* Whatever it is for asyncio, ours is a list. */
+static int set_backlog(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyObject *list = value ? PySequence_List(value) : PyList_New(0);
+
+    if (!list)
+        return -1;
+    Py_XSETREF(ours(op)->backlog, list);
+    return 0;
+}
+
 static PyObject *get_limit(PyObject *op, void *closure)
 {
     PyObject *given =
@@ -417,6 +431,7 @@ static PyGetSetDef protocol_getset[] = {
     {"_loop", get_loop, set_loop, NULL, NULL},
     {"_sslobj", get_sslobj, set_sslobj, NULL, NULL},
     {"_transport", get_transport, set_transport, NULL, NULL},
+    {"_write_backlog", get_backlog, set_backlog, NULL, NULL},
     LIMIT("_outgoing_high_water", CORE_SSL_OUT_HIGH),
     LIMIT("_outgoing_low_water", CORE_SSL_OUT_LOW),
     LIMIT("_incoming_high_water", CORE_SSL_IN_HIGH),
@@ -445,8 +460,7 @@ static PyMemberDef protocol_members[] = {
     {0},
 };
 
-/* --- Its life --------------------------------------------------------------
- */
+/* --- Its life ------------------------------------------------------------- */
 
 static int protocol_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -499,8 +513,7 @@ static void protocol_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-/* --- The types -------------------------------------------------------------
- */
+/* --- The types ------------------------------------------------------------ */
 
 static PyObject *attribute(const char *module_name, const char *name)
 {
@@ -516,6 +529,7 @@ static int look_up(core_state *state)
 {
     const char sslproto[] = "asyncio.sslproto";
     PyObject *phases = attribute(sslproto, "SSLProtocolState");
+    PyObject *protocol = attribute(sslproto, "SSLProtocol");
 
     if (!phases)
         return -1;
@@ -524,6 +538,9 @@ static int look_up(core_state *state)
     state->ssl_flushing = PyObject_GetAttrString(phases, "FLUSHING");
     state->ssl_shutdown = PyObject_GetAttrString(phases, "SHUTDOWN");
     Py_DECREF(phases);
+    state->ssl_asks_below = PyBool_FromLong(
+        protocol && PyObject_HasAttrString(protocol, "_is_transport_closing"));
+    Py_XDECREF(protocol);
     state->buffered_protocol =
         attribute("asyncio.protocols", "BufferedProtocol");
     state->ssl_again = attribute(sslproto, "SSLAgainErrors");

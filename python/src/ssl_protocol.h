@@ -15,6 +15,8 @@
  *     own in the SSLObject's place, asyncio's code moves the data, too.
  *   - Bytes reach the SSLObject through the loop's Room, an object that lends
  *     whatever memory it is told to, for one call.
+ *   - A socket's transport of ours reads into the loop's scratch memory; any
+ *     other asks get_buffer() for the Room's own.
  */
 #ifndef ROTA_PYTHON_SSL_PROTOCOL_H
 #define ROTA_PYTHON_SSL_PROTOCOL_H
@@ -26,7 +28,7 @@ typedef struct {
     PyObject_HEAD char *lent;
     Py_ssize_t size;
     bool readonly;
-    char *memory; /* for what comes from the network */
+    char *memory; /* for other transports; or NULL */
 } CoreRoomObject;
 
 #define CORE_ROOM_SIZE (256 * 1024)
@@ -84,9 +86,10 @@ int core_ssl_write_backlog(CoreSSLProtocolObject *self);
 int core_ssl_send(CoreSSLProtocolObject *self);
 /* Bytes in a MemoryBIO, or -1. */
 Py_ssize_t core_ssl_pending(CoreSSLProtocolObject *self, PyObject *bio);
-/* What came from the network, in the room, goes into the incoming BIO, and on
-   from there as the connection's phase asks; 0, or -1 with any exception. */
-int core_ssl_received(CoreSSLProtocolObject *self, Py_ssize_t size);
+/* What came from the network goes into the incoming BIO, and on from there as
+   the connection's phase asks; 0, or -1 with any exception. */
+int core_ssl_received(CoreSSLProtocolObject *self, char *at, Py_ssize_t size);
+int core_ssl_resume_reading(CoreSSLProtocolObject *self);
 /* Method `name` without arguments; 0 or -1. */
 int core_ssl_call(CoreSSLProtocolObject *self, PyObject *name);
 
@@ -103,20 +106,13 @@ static inline PyObject *core_room_lend(CoreRoomObject *room, char *at,
 /* No one may come back to what was lent. */
 static inline void core_room_take_back(CoreRoomObject *room)
 {
-    room->lent = room->memory;
-    room->size = CORE_ROOM_SIZE;
-    room->readonly = false;
+    room->lent = NULL;
+    room->size = 0;
 }
 
 static inline bool core_is_none(PyObject *op)
 {
     return !op || Py_IsNone(op);
 }
-
-/* Adds the types to the module. */
-int core_ssl_init(PyObject *module, core_state *state);
-extern PyType_Spec core_ssl_room_spec;
-extern PyType_Spec core_ssl_transport_spec;
-extern PyMethodDef core_ssl_data_methods[];
 
 #endif

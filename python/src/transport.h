@@ -82,5 +82,10 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
 
 PyType_Spec *core_make_socket_spec(void);
 extern PyMethodDef core_socket_methods[];
+extern PyMethodDef core_accept_methods[];
+
+/* Pipes: see pipe_transport.h. */
+PyType_Spec *core_make_pipe_spec(bool writer);
+extern PyMethodDef core_pipe_methods[];
 
 #endif
