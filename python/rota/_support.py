@@ -41,6 +41,29 @@ def wake_waiter(waiter):
     futures._set_result_unless_cancelled(waiter, None)
 
 
+# Calls whose arguments have names come here to be sorted.
+
+
+def call_soon(loop, callback, *args, context=None):
+    """As BaseEventLoop.call_soon()."""
+    return loop.call_soon(callback, *args, context=context)
+
+
+def call_soon_threadsafe(loop, callback, *args, context=None):
+    """As BaseEventLoop.call_soon_threadsafe()."""
+    return loop.call_soon_threadsafe(callback, *args, context=context)
+
+
+def call_later(loop, delay, callback, *args, context=None):
+    """As BaseEventLoop.call_later()."""
+    return loop.call_later(delay, callback, *args, context=context)
+
+
+def call_at(loop, when, callback, *args, context=None):
+    """As BaseEventLoop.call_at()."""
+    return loop.call_at(when, callback, *args, context=context)
+
+
 def check_callback(callback, method):
     """What BaseEventLoop's does, which uses nothing of its loop."""
     asyncio.BaseEventLoop._check_callback(None, callback, method)
@@ -67,7 +90,8 @@ def handle_repr(handle):
 
 def slow_callback(who, seconds):
     """Debug mode: a step took longer than slow_callback_duration."""
-    base_events.logger.warning("Executing %s took %.3f seconds", base_events._format_handle(who), seconds)
+    text = base_events._format_handle(who) if hasattr(who, "_callback") else repr(who)
+    base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)
 
 
 # --- Transports -----------------------------------------------------------------
@@ -130,6 +154,13 @@ def pause_reader(reader):
             reader._transport = None
         else:
             reader._paused = True
+
+
+def make_datagram_transport(loop, sock, protocol, address, waiter, extra):
+    """For sockets that are not plain ones of Python's, or of an unusual family."""
+    return selector_events._SelectorDatagramTransport(
+        loop, sock, protocol, address, waiter, extra
+    )
 
 
 def write_buffer_limits(high, low):

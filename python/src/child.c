@@ -25,8 +25,8 @@ static void call_back(ChildObject *self)
     PyObject *done = NULL;
 
     if (code && PyContext_Enter(self->context) == 0) {
-        done = PyObject_CallFunctionObjArgs(self->callback, self->pid, code,
-                                            NULL);
+        done =
+            PyObject_CallFunctionObjArgs(self->callback, self->pid, code, NULL);
         if (PyContext_Exit(self->context) < 0)
             Py_CLEAR(done);
     }
@@ -51,9 +51,18 @@ static void exited(struct rota__child *child)
     Py_DECREF(self);
 }
 
+/* The loop closes first. */
 static void detach(PyObject *op)
 {
-    rota__child_leave(&((ChildObject *)op)->child);
+    ChildObject *self = (ChildObject *)op;
+    PyObject *done;
+
+    rota__child_leave(&self->child);
+    done = PyObject_CallMethodOneArg(self->callback,
+                                     self->loop->state->str_left, self->pid);
+    if (!done)
+        PyErr_WriteUnraisable(op);
+    Py_XDECREF(done);
 }
 
 static int begin(ChildObject *self)
@@ -85,7 +94,8 @@ static PyObject *watch_child(PyObject *op, PyObject *args)
 
     if (!loop || !PyArg_ParseTuple(args, "OO", &pid, &callback))
         return NULL;
-    self = PyObject_GC_New(ChildObject, (PyTypeObject *)loop->state->child_type);
+    self =
+        PyObject_GC_New(ChildObject, (PyTypeObject *)loop->state->child_type);
     if (!self)
         return NULL;
     self->loop = (LoopObject *)Py_NewRef(loop);
@@ -102,7 +112,8 @@ static PyObject *watch_child(PyObject *op, PyObject *args)
 PyMethodDef core_child_methods[] = {
     {"_watch_child", watch_child, METH_VARARGS,
      "callback(pid, returncode) when a child has ended and was reaped; None\n"
-     "for a returncode that somebody else has taken."},
+     "for a returncode that somebody else has taken. Or callback.left(pid),\n"
+     "when the loop closes first."},
     {0},
 };
 

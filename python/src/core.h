@@ -29,7 +29,7 @@ typedef struct HandleObject HandleObject;
 
 /* --- The module ---------------------------------------------------------- */
 
-#define CORE_FREE_HANDLES 256
+#define CORE_FREE_HANDLES 1024
 #define CORE_FEW_ARGS 3 /* handles with so many are kept to be used again */
 
 /* Names that are looked up on hot paths, interned. */
@@ -75,8 +75,12 @@ typedef struct HandleObject HandleObject;
     X(_resume)                                                                 \
     X(_get_running_loop)                                                       \
     X(_set_running_loop)                                                       \
+    X(left)                                                                    \
     X(_handle_signal)                                                          \
     X(_source_traceback)                                                       \
+    X(Handle)                                                                  \
+    X(TimerHandle)                                                             \
+    X(_ThreadSafeHandle)                                                       \
     X(_asyncio_future_blocking)                                                \
     X(_transports)                                                             \
     X(accept)                                                                  \
@@ -112,7 +116,9 @@ struct core_state {
     PyObject *pipe_writer_type;
     PyObject *child_type;
     PyObject *sock_call_type;
+    PyObject *datagram_transport_type;
     PyObject *ssl_protocol_type; /* or NULL: see transport.h */
+    PyObject *ssl_transport_type;
     PyObject *ssl_room_type;     /* from here on: see ssl_protocol.h */
     PyObject *ssl_object_type;
     PyObject *ssl_again;
@@ -137,6 +143,7 @@ struct core_state {
 #define CORE_NAME(name) PyObject *str_##name;
     CORE_NAMES(CORE_NAME)
 #undef CORE_NAME
+    PyObject *context_names; /* a ("context",) that was given, see below */
     PyObject *last;
     /* Not objects. */
     HandleObject *free_handles[2]; /* Handles, TimerHandles */
@@ -202,10 +209,12 @@ struct LoopObject {
     struct rota__link kept;
     struct rota__link popped; /* see ready.c */
     struct rota__link dirty;  /* transports with writes to send: core_flush() */
+    struct rota__link places; /* see sock_place.c */
     PyObject *readers;        /* fd: Handle */
     PyObject *writers;
     PyObject *task_factory;
     PyObject *current_handle;
+    struct core_gate *gates; /* of threads that wait for callbacks' ends */
     double slow_callback;
     PyObject *weakrefs;
 };
@@ -227,7 +236,9 @@ extern PyMethodDef core_run_methods[];
 extern PyMethodDef core_ready_methods[];
 extern PyMethodDef core_reader_methods[];
 extern PyMethodDef core_sock_methods[];
+extern PyMethodDef core_datagram_methods[];
 extern PyMethodDef core_child_methods[];
+extern PyMethodDef core_fork_methods[];
 
 /* --- Running (run.c) ----------------------------------------------------- */
 
@@ -245,11 +256,18 @@ void core_take_gil(void *arg);
 
 /* What fileno() of a socket says; -1 may be an exception. */
 int core_fd_of_socket(core_state *state, PyObject *sock);
+/* The address family of one that derives from _socket.socket, else -1. */
+int core_family_of_socket(core_state *state, PyObject *sock);
 /* 0, or -1 with an exception: a transport that is open has this fd. */
 int core_check_fd_is_free(LoopObject *self, int fd);
+int core_check_file_is_free(LoopObject *self, PyObject *file);
 /* True if a sock_* call waited there: it waits for ever now. */
 bool core_sock_forget(LoopObject *self, int fd, bool writing);
+void core_sock_places_free(LoopObject *self);
 extern PyType_Spec core_sock_call_spec;
+/* The datagram transport that has this fd, borrowed, or NULL. */
+PyObject *core_datagram_at(LoopObject *self, int fd);
+PyType_Spec *core_make_datagram_spec(void);
 
 /* --- Handles (handle.c) -------------------------------------------------- */
 
@@ -274,6 +292,8 @@ struct HandleObject {
     bool queued; /* in the ready queue or armed: that owns a reference */
     bool cancelled;
     bool running;
+    bool shared;  /* by call_soon_threadsafe() of Python 3.14 and later */
+    bool awaited; /* by a gate of another thread's */
     PyObject *spare; /* for a bound method's self while it is called */
     PyObject *args[];
 };
@@ -297,12 +317,6 @@ int core_handle_cancel(HandleObject *self);
 int core_handle_visit(HandleObject *self, visitproc visit, void *arg);
 void core_free_handles(core_state *state);
 
-/* `context=` of a vectorcall, borrowed, NULL for None or none; false with an
-   exception for any other name. */
-bool core_parse_context(core_state *state, const char *function,
-                        PyObject *const *values, PyObject *names,
-                        PyObject **context);
-
 /* --- Addresses (address.c) ----------------------------------------------- */
 
 /* Families that are written and read here; others by the socket object. */
@@ -311,6 +325,12 @@ bool core_address_known(int family);
 PyObject *core_address_object(const rota_address *address);
 /* Only if no name must be resolved; false without an exception otherwise. */
 bool core_address_parse(PyObject *object, int family, rota_address *out);
+
+/* Fills `out`, which holds what is not given; borrowed. False with an exception.
+   `known` ends with NULL; the first `needed` must be given. */
+bool core_parse_args(const char *function, const char *const *known,
+                     int needed, PyObject *const *args, Py_ssize_t count,
+                     PyObject *names, PyObject **out);
 
 #define CORE_ANY(function) (PyCFunction)(void (*)(void))(function)
 

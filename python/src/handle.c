@@ -62,6 +62,7 @@ HandleObject *core_handle_new(LoopObject *loop, bool timer, PyObject *context,
     handle->source_traceback = handle->repr = handle->weakrefs = NULL;
     handle->queued = false;
     handle->cancelled = handle->running = false;
+    handle->shared = handle->awaited = false;
     handle->callback = Py_NewRef(args[0]);
     for (Py_ssize_t i = 1; i < count; i++)
         handle->args[i - 1] = Py_NewRef(args[i]);
@@ -149,6 +150,58 @@ void core_free_handles(core_state *state)
     }
 }
 
+/* --- Threads ------------------------------------------------------------- */
+
+/* A thread that waits for the end of a callback; it lies on its stack. */
+struct core_gate {
+    struct core_gate *next; /* of the loop's */
+    HandleObject *handle;
+    PyThread_type_lock lock; /* held until the callback has ended */
+};
+
+/*
+ * From Python 3.14 on, who asks a handle of call_soon_threadsafe() or cancels
+ * it while its callback runs on another thread waits for the callback's end.
+ */
+static int await_end(HandleObject *self)
+{
+    LoopObject *loop = self->loop;
+    struct core_gate gate = {loop->gates, self, NULL};
+
+    if (!self->shared || !self->running || loop->thread_id == 0 ||
+        loop->thread_id == PyThread_get_thread_ident())
+        return 0;
+    gate.lock = PyThread_allocate_lock();
+    if (!gate.lock) {
+        (void)PyErr_NoMemory();
+        return -1;
+    }
+    (void)PyThread_acquire_lock(gate.lock, WAIT_LOCK);
+    loop->gates = &gate;
+    self->awaited = true;
+    Py_BEGIN_ALLOW_THREADS(void) PyThread_acquire_lock(gate.lock, WAIT_LOCK);
+    Py_END_ALLOW_THREADS PyThread_release_lock(gate.lock);
+    PyThread_free_lock(gate.lock);
+    return 0;
+}
+
+static void open_gates(HandleObject *self)
+{
+    struct core_gate **at = &self->loop->gates;
+
+    self->awaited = false;
+    while (*at) {
+        struct core_gate *gate = *at;
+
+        if (gate->handle == self) {
+            *at = gate->next;
+            PyThread_release_lock(gate->lock);
+        } else {
+            at = &gate->next;
+        }
+    }
+}
+
 /* --- Running ------------------------------------------------------------- */
 
 static void report_failure(LoopObject *loop, HandleObject *handle)
@@ -184,6 +237,8 @@ void core_handle_call(LoopObject *loop, HandleObject *handle)
             Py_CLEAR(result);
     }
     handle->running = was_running;
+    if (rota__unlikely(handle->awaited) && !was_running)
+        open_gates(handle);
     if (rota__likely(result != NULL))
         Py_DECREF(result);
     else
@@ -239,12 +294,12 @@ int core_handle_cancel(HandleObject *self)
 {
     if (self->cancelled)
         return 0;
+    self->cancelled = true;
     if (self->loop->debug) {
         self->repr = PyObject_Repr((PyObject *)self);
         if (!self->repr)
             return -1;
     }
-    self->cancelled = true;
     Py_INCREF(self);
     if (self->queued) {
         rota__timer_cancel(self->loop->loop, &self->timer);
@@ -258,13 +313,16 @@ int core_handle_cancel(HandleObject *self)
 
 static PyObject *handle_cancel(PyObject *op, PyObject *Py_UNUSED(none))
 {
-    if (core_handle_cancel((HandleObject *)op) < 0)
+    if (await_end((HandleObject *)op) < 0 ||
+        core_handle_cancel((HandleObject *)op) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *handle_cancelled(PyObject *op, PyObject *Py_UNUSED(none))
 {
+    if (await_end((HandleObject *)op) < 0)
+        return NULL;
     return PyBool_FromLong(((HandleObject *)op)->cancelled);
 }
 
@@ -301,6 +359,20 @@ static PyObject *handle_repr(PyObject *op)
     return function ? PyObject_CallOneArg(function, op) : NULL;
 }
 
+/* For isinstance(): the class of asyncio's that ours stands for. */
+static PyObject *get_class(PyObject *op, void *Py_UNUSED(closure))
+{
+    HandleObject *self = (HandleObject *)op;
+    core_state *state = self->loop->state;
+    PyObject *name = state->str_Handle;
+
+    if (self->is_timer)
+        name = state->str_TimerHandle;
+    else if (self->shared)
+        name = state->str__ThreadSafeHandle;
+    return Py_XNewRef(core_late(state->events, name));
+}
+
 static PyObject *get_args(PyObject *op, void *Py_UNUSED(closure))
 {
     HandleObject *self = (HandleObject *)op;
@@ -317,9 +389,9 @@ static PyObject *get_args(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *get_callback(PyObject *op, void *Py_UNUSED(closure))
 {
     HandleObject *self = (HandleObject *)op;
+    bool gone = !self->callback || (self->cancelled && self->running);
 
-    return Py_NewRef(self->callback && !self->cancelled ? self->callback
-                                                        : Py_None);
+    return Py_NewRef(gone ? Py_None : self->callback);
 }
 
 static PyObject *get_scheduled(PyObject *op, void *Py_UNUSED(closure))
@@ -403,6 +475,7 @@ static PyMemberDef handle_members[] = {
 };
 
 static PyGetSetDef handle_getset[] = {
+    {"__class__", get_class, NULL, NULL, NULL},
     {"_callback", get_callback, NULL, NULL, NULL},
     {"_args", get_args, NULL, NULL, NULL},
     {"_scheduled", get_scheduled, NULL, NULL, NULL},

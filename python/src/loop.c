@@ -69,6 +69,7 @@ static void close_loop(LoopObject *self)
 
     self->closed = true;
     detach_all(self);
+    core_sock_places_free(self);
     PyDict_Clear(self->readers);
     PyDict_Clear(self->writers);
     err = rota_loop_close(self->loop);
@@ -188,6 +189,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     rota__list_init(&self->kept);
     rota__list_init(&self->popped);
     rota__list_init(&self->dirty);
+    rota__list_init(&self->places);
     self->slow_callback = 0.1;
     self->state = core_state_of(type);
     self->readers = PyDict_New();
@@ -376,7 +378,8 @@ PyType_Spec *core_make_loop_spec(void)
     static const PyMethodDef *const parts[] = {
         loop_methods,        core_schedule_methods, core_run_methods,
         core_reader_methods, core_ready_methods,    core_socket_methods,
-        core_accept_methods, core_pipe_methods,     core_child_methods,  core_sock_methods};
+        core_accept_methods, core_pipe_methods,     core_child_methods,
+        core_sock_methods,   core_datagram_methods, core_fork_methods};
 
     core_join_methods(all_methods, parts, rota__countof(parts));
     return &loop_spec;

@@ -113,14 +113,22 @@ struct type {
     PyType_Spec *spec;
     const char *base; /* of asyncio.transports, or NULL */
     size_t slots;     /* that it has */
+    const char *also; /* a second base, without slots of its own */
 };
 
 static int make_type(PyObject *module, const struct type *type)
 {
-    PyObject *base = NULL;
+    PyObject *base = NULL, *also;
 
     if (type->base) {
         base = transport_base(type->base, type->slots);
+        if (!base)
+            return -1;
+    }
+    if (type->also) {
+        also = from_module("asyncio.transports", type->also);
+        Py_SETREF(base, also ? PyTuple_Pack(2, base, also) : NULL);
+        Py_XDECREF(also);
         if (!base)
             return -1;
     }
@@ -134,19 +142,29 @@ static int make_type(PyObject *module, const struct type *type)
 static int make_types(PyObject *module, core_state *state)
 {
     const struct type types[] = {
-        {&state->handle_type, &core_handle_spec, NULL, 0},
-        {&state->timer_handle_type, &core_timer_handle_spec, NULL, 0},
-        {&state->loop_type, core_make_loop_spec(), NULL, 0},
-        {&state->ready_type, &core_ready_spec, NULL, 0},
-        {&state->step_type, &core_step_spec, NULL, 0},
+        {&state->handle_type, &core_handle_spec, NULL, 0, NULL},
+        {&state->timer_handle_type, &core_timer_handle_spec, NULL, 0, NULL},
+        {&state->loop_type, core_make_loop_spec(), NULL, 0, NULL},
+        {&state->ready_type, &core_ready_spec, NULL, 0, NULL},
+        {&state->step_type, &core_step_spec, NULL, 0, NULL},
         {&state->socket_transport_type, core_make_socket_spec(),
-         "_FlowControlMixin", 5},
+         "_FlowControlMixin", 5, NULL},
+        {&state->ssl_room_type, &core_ssl_room_spec, NULL, 0, NULL},
+        {&state->ssl_protocol_type, &core_ssl_protocol_spec, NULL, 0, NULL},
+        {&state->ssl_transport_type, &core_ssl_transport_spec,
+         "_FlowControlMixin", 5, NULL},
         {&state->pipe_reader_type, core_make_pipe_spec(false), "ReadTransport",
-         1},
+         1, NULL},
         {&state->pipe_writer_type, core_make_pipe_spec(true),
-         "_FlowControlMixin", 5},
-        {&state->child_type, &core_child_spec, NULL, 0},
-        {&state->sock_call_type, &core_sock_call_spec, NULL, 0},
+         "_FlowControlMixin", 5, NULL},
+        {&state->ssl_room_type, &core_ssl_room_spec, NULL, 0, NULL},
+        {&state->ssl_protocol_type, &core_ssl_protocol_spec, NULL, 0, NULL},
+        {&state->ssl_transport_type, &core_ssl_transport_spec,
+         "_FlowControlMixin", 5, NULL},
+        {&state->child_type, &core_child_spec, NULL, 0, NULL},
+        {&state->sock_call_type, &core_sock_call_spec, NULL, 0, NULL},
+        {&state->datagram_transport_type, core_make_datagram_spec(),
+         "Transport", 1, "DatagramTransport"},
     };
 
     for (size_t i = 0; i < rota__countof(types); i++)

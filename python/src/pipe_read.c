@@ -106,6 +106,7 @@ static PyObject *pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     self->paused = true;
     rota__unready(&self->on_ready);
+    core_pipe_keep(self);
     core_pipe_log(self, "%r pauses reading");
     Py_RETURN_NONE;
 }
@@ -125,6 +126,7 @@ static PyObject *resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
         return NULL;
     Py_SETREF(self->context, context);
     self->paused = false;
+    core_pipe_keep(self);
     core_pipe_look(self);
     core_pipe_log(self, "%r resumes reading");
     Py_RETURN_NONE;

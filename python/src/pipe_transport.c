@@ -56,6 +56,26 @@ PyObject *core_pipe_result(PipeObject *self)
 
 /* --- Events -------------------------------------------------------------- */
 
+/* A loop that is closed has forgotten the fd. */
+static void let_go(PipeObject *self)
+{
+    rota__unready(&self->on_start);
+    rota__unready(&self->on_ready);
+    if (self->conn.closed)
+        return;
+    if (rota_loop_is_closed(self->loop->loop))
+        self->conn.watch.events = 0;
+    rota__conn_release(&self->conn);
+    if (!self->conn.lent)
+        (void)rota__fd_close(self->conn.watch.fd);
+}
+
+/* The loop closes: the file stays open until the transport goes. */
+static void detach(PyObject *op)
+{
+    let_go((PipeObject *)op);
+}
+
 void core_pipe_look(PipeObject *self)
 {
     if (self->started && self->listens && self->conn.may_read &&
@@ -103,10 +123,31 @@ static void on_ready(struct rota__handle *handle)
     core_pipe_step(self, self->ready);
 }
 
+/* As asyncio's selector does: one that is paused is its users' alone. */
+static bool is_waited_for(const PipeObject *self)
+{
+    if (!self->started)
+        return true;
+    if (self->conn.closed)
+        return false;
+    if (self->writer)
+        return self->listens || rota__buffer_size(&self->conn.out) > 0;
+    return !self->paused;
+}
+
+void core_pipe_keep(PipeObject *self)
+{
+    if (is_waited_for(self) && !self->kept.object)
+        core_keep(self->loop, &self->kept, (PyObject *)self, detach);
+    else if (!is_waited_for(self))
+        core_let_go(&self->kept);
+}
+
 static void on_start(struct rota__handle *handle)
 {
     PipeObject *self = rota__container_of(handle, PipeObject, on_start);
 
+    Py_INCREF(self);
     self->started = true;
     if (self->watch_error < 0 && self->listens && !self->closing) {
         (void)core_raise(self->watch_error);
@@ -117,6 +158,8 @@ static void on_start(struct rota__handle *handle)
                                      "_UnixReadPipeTransport._add_reader()");
     }
     core_pipe_look(self);
+    core_pipe_keep(self);
+    Py_DECREF(self);
 }
 
 /* --- Ending -------------------------------------------------------------- */
@@ -124,17 +167,6 @@ static void on_start(struct rota__handle *handle)
 static void closed(struct rota__conn *conn)
 {
     (void)conn; /* a conn that is released tells nobody */
-}
-
-static void let_go(PipeObject *self)
-{
-    rota__unready(&self->on_start);
-    rota__unready(&self->on_ready);
-    if (self->conn.closed)
-        return;
-    rota__conn_release(&self->conn);
-    if (!self->conn.lent)
-        (void)rota__fd_close(self->conn.watch.fd);
 }
 
 static int lose_soon(PipeObject *self, PyObject *exception)
@@ -202,12 +234,6 @@ PyObject *core_pipe_lose(PyObject *op, PyObject *exception)
     if (error)
         core_give_exception(error);
     return done;
-}
-
-/* The loop closes: the file stays open until the transport goes. */
-static void detach(PyObject *op)
-{
-    let_go((PipeObject *)op);
 }
 
 /* --- Making -------------------------------------------------------------- */
@@ -432,6 +458,7 @@ static void pipe_finalize(PyObject *op)
     if (self->pipe) {
         if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
             PyErr_WriteUnraisable(op);
+        let_go(self);
         if (close_file(self) < 0)
             PyErr_WriteUnraisable(op);
     }
@@ -448,6 +475,7 @@ static void pipe_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
     if (self->weakrefs)
         PyObject_ClearWeakRefs(op);
+    let_go(self);
     (void)pipe_clear(op);
     Py_CLEAR(self->loop);
     PyObject_GC_Del(op);
@@ -474,7 +502,26 @@ static PyObject *get_polling(PyObject *op, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->started && !self->paused);
 }
 
+static PyObject *get_pipe(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *pipe = ((PipeObject *)op)->pipe;
+
+    return Py_NewRef(pipe ? pipe : Py_None);
+}
+
+/* None: the file is somebody else's to close from now on. */
+static int set_pipe(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    PipeObject *self = (PipeObject *)op;
+
+    if (value && Py_IsNone(value))
+        value = NULL;
+    Py_XSETREF(self->pipe, Py_XNewRef(value));
+    return 0;
+}
+
 static PyGetSetDef pipe_getset[] = {
+    {"_pipe", get_pipe, set_pipe, NULL, NULL},
     {"_polling", get_polling, NULL, NULL, NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {0},
@@ -482,7 +529,6 @@ static PyGetSetDef pipe_getset[] = {
 
 static PyMemberDef pipe_members[] = {
     {"_loop", T_OBJECT, offsetof(PipeObject, loop), READONLY, NULL},
-    {"_pipe", T_OBJECT, offsetof(PipeObject, pipe), READONLY, NULL},
     {"_protocol", T_OBJECT, offsetof(PipeObject, protocol), READONLY, NULL},
     {"_fileno", T_INT, offsetof(PipeObject, fileno), READONLY, NULL},
     {"_closing", T_BOOL, offsetof(PipeObject, closing), READONLY, NULL},

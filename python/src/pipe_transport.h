@@ -22,7 +22,7 @@ struct PipeObject {
     CORE_TRANSPORT_HEAD;
     LoopObject *loop;
     PyObject *spare[3];
-    struct core_kept kept; /* while the conn is open */
+    struct core_kept kept; /* while the loop waits for it */
     struct rota__conn conn;
     PyObject *pipe;     /* NULL when it is closed */
     PyObject *protocol; /* NULL after connection_lost() */
@@ -55,6 +55,8 @@ PyObject *core_pipe_new(LoopObject *loop, PyObject *args, PyObject *named,
 void core_pipe_read(PipeObject *self);
 void core_pipe_reader_went(PipeObject *self);
 void core_pipe_writable(struct rota__conn *conn);
+/* The loop keeps it alive if it waits for it: after any change of that. */
+void core_pipe_keep(PipeObject *self);
 /* Its ready() comes soon, if there is something for it. */
 void core_pipe_look(PipeObject *self);
 /* Runs a step of the transport's in its context. */

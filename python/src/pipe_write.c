@@ -94,8 +94,11 @@ void core_pipe_writable(struct rota__conn *conn)
 {
     PipeObject *self = rota__container_of(conn, PipeObject, conn);
 
+    Py_INCREF(self);
     if (conn->error || self->closing || self->writing_paused)
         core_pipe_step(self, sent);
+    core_pipe_keep(self);
+    Py_DECREF(self);
 }
 
 /* --- Writing ------------------------------------------------------------- */
@@ -140,6 +143,7 @@ static void write_bytes(PipeObject *self, const char *data, size_t size)
         write_failed(self, err);
     else
         pause_if_full(self);
+    core_pipe_keep(self);
 }
 
 static PyObject *pipe_write(PyObject *op, PyObject *data)

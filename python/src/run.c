@@ -49,6 +49,10 @@ int core_turn(LoopObject *self)
 
     if (!rota__list_empty(&self->dirty))
         core_flush(self);
+    if (rota__unlikely(self->failed)) {
+        self->failed = false;
+        return -1;
+    }
     err = rota__turn_wait(self->loop);
     if (rota__unlikely(err < 0)) {
         (void)core_raise(err);

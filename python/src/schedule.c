@@ -7,30 +7,31 @@
 
 /* --- Arguments ----------------------------------------------------------- */
 
-static bool is_name(PyObject *name, PyObject *wanted)
+/* asyncio's tasks give the same tuple every time, of a str of their own: the
+   last tuple that was ("context",) is known by its address. */
+static bool only_context(core_state *state, PyObject *names)
 {
-    return name == wanted || PyUnicode_Compare(name, wanted) == 0;
+    if (rota__likely(names == state->context_names))
+        return true;
+    if (PyTuple_GET_SIZE(names) != 1 ||
+        PyUnicode_Compare(PyTuple_GET_ITEM(names, 0), state->str_context) != 0)
+        return false;
+    Py_XSETREF(state->context_names, Py_NewRef(names));
+    return true;
 }
 
-bool core_parse_context(core_state *state, const char *function,
-                        PyObject *const *values, PyObject *names,
-                        PyObject **context)
+/* `context=` of a vectorcall, borrowed, NULL for None or none; false for any
+   other name. */
+static bool parse_context(core_state *state, PyObject *const *values,
+                          PyObject *names, PyObject **context)
 {
-    Py_ssize_t count = names ? PyTuple_GET_SIZE(names) : 0;
-
     *context = NULL;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-
-        if (!is_name(name, state->str_context)) {
-            PyErr_Format(PyExc_TypeError,
-                         "%s() got an unexpected keyword argument '%U'",
-                         function, name);
-            return false;
-        }
-        if (!Py_IsNone(values[i]))
-            *context = values[i];
-    }
+    if (!names)
+        return true;
+    if (!only_context(state, names))
+        return PyTuple_GET_SIZE(names) == 0;
+    if (!Py_IsNone(values[0]))
+        *context = values[0];
     return true;
 }
 
@@ -51,26 +52,39 @@ static bool check_call(LoopObject *self, PyObject *callback,
 }
 
 static HandleObject *handle_for(LoopObject *self, const char *function,
-                                bool timer, PyObject *const *args,
-                                Py_ssize_t count, PyObject *names,
+                                bool timer, PyObject *context,
+                                PyObject *const *args, Py_ssize_t count,
                                 bool any_thread)
 {
-    PyObject *context;
-
-    if (!core_open_loop((PyObject *)self) ||
-        !core_parse_context(self->state, function, args + count, names,
-                            &context))
+    if (!core_open_loop((PyObject *)self))
         return NULL;
-    if (rota__unlikely(count < 1)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s() missing 1 required positional argument: 'callback'",
-                     function);
-        return NULL;
-    }
     if (rota__unlikely(self->debug) &&
         !check_call(self, args[0], function, any_thread))
         return NULL;
     return core_handle_new(self, timer, context, args, count);
+}
+
+/* Arguments by name, or too few: a function of Python's sorts them, and calls
+   again or raises what is raised for such a call. */
+static PyObject *call_sorted(PyObject *op, const char *function,
+                             PyObject *const *args, Py_ssize_t count,
+                             PyObject *names)
+{
+    PyObject *sorter = core_support(((LoopObject *)op)->state, function);
+    Py_ssize_t total = count + (names ? PyTuple_GET_SIZE(names) : 0);
+    PyObject **all, *result;
+
+    if (!sorter)
+        return NULL;
+    all = PyMem_New(PyObject *, total + 1);
+    if (!all)
+        return PyErr_NoMemory();
+    all[0] = op;
+    for (Py_ssize_t i = 0; i < total; i++)
+        all[i + 1] = args[i];
+    result = PyObject_Vectorcall(sorter, all, (size_t)count + 1, names);
+    PyMem_Free(all);
+    return result;
 }
 
 /* --- Now ----------------------------------------------------------------- */
@@ -79,9 +93,13 @@ static PyObject *call_soon(PyObject *op, PyObject *const *args,
                            Py_ssize_t count, PyObject *names)
 {
     LoopObject *self = (LoopObject *)op;
-    HandleObject *handle =
-        handle_for(self, "call_soon", false, args, count, names, false);
+    PyObject *context;
+    HandleObject *handle;
 
+    if (rota__unlikely(count < 1 || !parse_context(self->state, args + count,
+                                                   names, &context)))
+        return call_sorted(op, "call_soon", args, count, names);
+    handle = handle_for(self, "call_soon", false, context, args, count, false);
     if (rota__unlikely(!handle))
         return NULL;
     handle->queued = true;
@@ -107,11 +125,17 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
                                       Py_ssize_t count, PyObject *names)
 {
     LoopObject *self = (LoopObject *)op;
-    HandleObject *handle = handle_for(self, "call_soon_threadsafe", false, args,
-                                      count, names, true);
+    PyObject *context;
+    HandleObject *handle;
 
+    if (rota__unlikely(count < 1 || !parse_context(self->state, args + count,
+                                                   names, &context)))
+        return call_sorted(op, "call_soon_threadsafe", args, count, names);
+    handle = handle_for(self, "call_soon_threadsafe", false, context, args,
+                        count, true);
     if (rota__unlikely(!handle))
         return NULL;
+    handle->shared = PY_VERSION_HEX >= 0x030E0000;
     handle->queued = true;
     rota__ready(self->loop, &handle->timer.handle);
     rota__interrupt(self->loop);
@@ -120,18 +144,13 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
 
 /* --- Later --------------------------------------------------------------- */
 
-static bool parse_time(PyObject *const *args, Py_ssize_t count,
-                       const char *missing, const char *none, double *out)
+static bool parse_time(PyObject *object, const char *none, double *out)
 {
-    if (count < 1) {
-        PyErr_SetString(PyExc_TypeError, missing);
-        return false;
-    }
-    if (Py_IsNone(args[0])) {
+    if (Py_IsNone(object)) {
         PyErr_SetString(PyExc_TypeError, none);
         return false;
     }
-    *out = PyFloat_AsDouble(args[0]);
+    *out = PyFloat_AsDouble(object);
     if (*out == -1.0 && PyErr_Occurred())
         return false;
     if (isnan(*out)) {
@@ -162,18 +181,19 @@ static PyObject *call_later(PyObject *op, PyObject *const *args,
                             Py_ssize_t count, PyObject *names)
 {
     LoopObject *self = (LoopObject *)op;
+    PyObject *context;
     double delay;
     int64_t now;
 
-    if (!parse_time(args, count,
-                    "call_later() missing 2 required positional arguments: "
-                    "'delay' and 'callback'",
-                    "delay must not be None", &delay))
+    if (rota__unlikely(count < 2 || !parse_context(self->state, args + count,
+                                                   names, &context)))
+        return call_sorted(op, "call_later", args, count, names);
+    if (!parse_time(args[0], "delay must not be None", &delay))
         return NULL;
     now = rota__now(self->loop);
     return arm(
         self,
-        handle_for(self, "call_later", true, args + 1, count - 1, names, false),
+        handle_for(self, "call_at", true, context, args + 1, count - 1, false),
         (double)now / (double)ROTA__SECOND + delay, now + rota__to_ns(delay));
 }
 
@@ -181,16 +201,17 @@ static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t count,
                          PyObject *names)
 {
     LoopObject *self = (LoopObject *)op;
+    PyObject *context;
     double when;
 
-    if (!parse_time(args, count,
-                    "call_at() missing 2 required positional arguments: "
-                    "'when' and 'callback'",
-                    "when cannot be None", &when))
+    if (rota__unlikely(count < 2 || !parse_context(self->state, args + count,
+                                                   names, &context)))
+        return call_sorted(op, "call_at", args, count, names);
+    if (!parse_time(args[0], "when cannot be None", &when))
         return NULL;
     return arm(
         self,
-        handle_for(self, "call_at", true, args + 1, count - 1, names, false),
+        handle_for(self, "call_at", true, context, args + 1, count - 1, false),
         when, rota__time_at(when, rota__now(self->loop)));
 }
 
@@ -257,27 +278,6 @@ static PyObject *make_task(LoopObject *self, PyObject *coro,
     return task;
 }
 
-/* With a factory, or in any unusual case, asyncio's own does it. */
-static PyObject *create_task_slowly(LoopObject *self, PyObject *const *args,
-                                    Py_ssize_t count, PyObject *names)
-{
-    PyObject *function = core_support(self->state, "create_task");
-    PyObject **all, *task = NULL;
-    Py_ssize_t total = count + (names ? PyTuple_GET_SIZE(names) : 0);
-
-    if (!function)
-        return NULL;
-    all = PyMem_New(PyObject *, total + 1);
-    if (!all)
-        return PyErr_NoMemory();
-    all[0] = (PyObject *)self;
-    for (Py_ssize_t i = 0; i < total; i++)
-        all[i + 1] = args[i];
-    task = PyObject_Vectorcall(function, all, (size_t)count + 1, names);
-    PyMem_Free(all);
-    return task;
-}
-
 static PyObject *create_task(PyObject *op, PyObject *const *args,
                              Py_ssize_t count, PyObject *names)
 {
@@ -285,7 +285,7 @@ static PyObject *create_task(PyObject *op, PyObject *const *args,
 
     if (count != 1 || self->debug || self->task_factory ||
         (names && PyTuple_GET_SIZE(names) > MOST_NAMES))
-        return create_task_slowly(self, args, count, names);
+        return call_sorted(op, "create_task", args, count, names);
     if (!core_open_loop(op))
         return NULL;
     return make_task(self, args[0], args + 1, names);

@@ -50,6 +50,40 @@ int core_fd_of_socket(core_state *state, PyObject *sock)
     return fd < -1 || fd > INT_MAX ? -1 : (int)fd;
 }
 
+/* --- The system calls ----------------------------------------------------- */
+
+/* One of them, on a plain socket. */
+struct attempt {
+    int fd;
+    struct sock_place *place; /* or NULL */
+};
+
+/* False: it would block. */
+static bool begin(SockCallObject *call, struct attempt *it)
+{
+    it->fd = core_fd_of_socket(call->loop->state, call->args[0]);
+    it->place = core_sock_place_of(call, it->fd);
+    return !it->place || core_sock_place_may(it->place, call->kind->writing);
+}
+
+/* What it has given, which must be said before other code runs. */
+static intptr_t end(const SockCallObject *call, const struct attempt *it,
+                    intptr_t n, size_t size)
+{
+    if (it->place)
+        core_sock_place_note(it->place, call->kind->writing, n, size);
+    return n;
+}
+
+/* An error of the system's. */
+static enum sock_outcome refused(intptr_t error)
+{
+    if (error == -EAGAIN)
+        return SOCK_WOULD_BLOCK;
+    (void)core_raise((int)error);
+    return SOCK_FAILED;
+}
+
 /* --- Receiving ----------------------------------------------------------- */
 
 /* A size that may be used directly, else -1: what is special or wrong. */
@@ -65,17 +99,8 @@ static Py_ssize_t plain_size(const SockCallObject *call, PyObject *size)
     return number > 0 ? number : -1;
 }
 
-/* A system call's result, which is no size. */
-static enum sock_outcome refused(intptr_t error)
-{
-    if (error == -EAGAIN)
-        return SOCK_WOULD_BLOCK;
-    (void)core_raise((int)error);
-    return SOCK_FAILED;
-}
-
 /* As recv or, with `from`, recvfrom; `*n` is the system call's result. */
-static PyObject *receive(SockCallObject *call, int fd, Py_ssize_t size,
+static PyObject *receive(SockCallObject *call, Py_ssize_t size,
                          rota_address *from, intptr_t *n)
 {
     bool small = size <= ROTA__SCRATCH;
@@ -83,14 +108,18 @@ static PyObject *receive(SockCallObject *call, int fd, Py_ssize_t size,
     char *buf = small  ? rota__scratch(call->loop->loop)
                 : data ? PyBytes_AS_STRING(data)
                        : NULL;
+    struct attempt it;
 
-    *n = -ENOMEM;
-    if (!buf) {
-        PyErr_Clear();
-        return NULL;
-    }
-    *n = from ? rota__sock_recvfrom(fd, buf, (size_t)size, from)
-              : rota__sock_recv(fd, buf, (size_t)size);
+    PyErr_Clear();
+    if (!buf)
+        *n = -ENOMEM;
+    else if (!begin(call, &it))
+        *n = -EAGAIN;
+    else
+        *n = end(call, &it,
+                 from ? rota__sock_recvfrom(it.fd, buf, (size_t)size, from)
+                      : rota__sock_recv(it.fd, buf, (size_t)size),
+                 (size_t)size);
     if (*n >= 0 && small)
         return PyBytes_FromStringAndSize(buf, (Py_ssize_t)*n);
     if (*n < 0)
@@ -102,15 +131,12 @@ static PyObject *receive(SockCallObject *call, int fd, Py_ssize_t size,
 
 static enum sock_outcome make_recv(SockCallObject *call, PyObject **out)
 {
-    core_state *state = call->loop->state;
     Py_ssize_t size = plain_size(call, call->args[1]);
     intptr_t n;
-    int fd;
 
     if (size < 0)
-        return call_own(call, state->str_recv, out);
-    fd = core_fd_of_socket(state, call->args[0]);
-    *out = receive(call, fd, size, NULL, &n);
+        return call_own(call, call->loop->state->str_recv, out);
+    *out = receive(call, size, NULL, &n);
     if (*out)
         return SOCK_DONE;
     return n < 0 ? refused(n) : SOCK_FAILED;
@@ -131,17 +157,31 @@ static bool plain_room(const SockCallObject *call, Py_buffer *room)
     return false;
 }
 
+/* Into memory that is given back then. */
+static intptr_t receive_into(SockCallObject *call, Py_buffer *room,
+                             rota_address *from)
+{
+    size_t size = (size_t)room->len;
+    intptr_t n = -EAGAIN;
+    struct attempt it;
+
+    if (begin(call, &it))
+        n = end(call, &it,
+                from ? rota__sock_recvfrom(it.fd, room->buf, size, from)
+                     : rota__sock_recv(it.fd, room->buf, size),
+                size);
+    PyBuffer_Release(room);
+    return n;
+}
+
 static enum sock_outcome make_recv_into(SockCallObject *call, PyObject **out)
 {
-    core_state *state = call->loop->state;
     Py_buffer room;
     intptr_t n;
 
     if (!plain_room(call, &room))
-        return call_own(call, state->str_recv_into, out);
-    n = rota__sock_recv(core_fd_of_socket(state, call->args[0]), room.buf,
-                        (size_t)room.len);
-    PyBuffer_Release(&room);
+        return call_own(call, call->loop->state->str_recv_into, out);
+    n = receive_into(call, &room, NULL);
     if (n < 0)
         return refused(n);
     *out = PyLong_FromSsize_t((Py_ssize_t)n);
@@ -160,34 +200,33 @@ static enum sock_outcome with_address(PyObject *what, const rota_address *from,
     return *out ? SOCK_DONE : SOCK_FAILED;
 }
 
-/* The address family, or -1: it is not needed to be known. */
+int core_family_of_socket(core_state *state, PyObject *sock)
+{
+    PyObject *get = state->socket_family;
+    PyObject *family =
+        Py_TYPE(get)->tp_descr_get(get, sock, (PyObject *)Py_TYPE(sock));
+    long number = family ? PyLong_AsLong(family) : -1;
+
+    Py_XDECREF(family);
+    PyErr_Clear();
+    return (int)number;
+}
+
 static int family_of(const SockCallObject *call)
 {
-    PyObject *get = call->loop->state->socket_family;
-    PyObject *family;
-    long number;
-
-    family = Py_TYPE(get)->tp_descr_get(get, call->args[0],
-                                        (PyObject *)Py_TYPE(call->args[0]));
-    number = family ? PyLong_AsLong(family) : -1;
-    Py_XDECREF(family);
-    if (PyErr_Occurred())
-        PyErr_Clear();
-    return (int)number;
+    return core_family_of_socket(call->loop->state, call->args[0]);
 }
 
 static enum sock_outcome make_recvfrom(SockCallObject *call, PyObject **out)
 {
-    core_state *state = call->loop->state;
     Py_ssize_t size = plain_size(call, call->args[1]);
     PyObject *data;
     rota_address from;
     intptr_t n;
 
     if (size < 0 || !core_address_known(family_of(call)))
-        return call_own(call, state->str_recvfrom, out);
-    data =
-        receive(call, core_fd_of_socket(state, call->args[0]), size, &from, &n);
+        return call_own(call, call->loop->state->str_recvfrom, out);
+    data = receive(call, size, &from, &n);
     if (n < 0)
         return refused(n);
     return with_address(data, &from, out);
@@ -215,7 +254,6 @@ static enum sock_outcome call_recvfrom_into(SockCallObject *call,
 static enum sock_outcome make_recvfrom_into(SockCallObject *call,
                                             PyObject **out)
 {
-    core_state *state = call->loop->state;
     Py_buffer room;
     rota_address from;
     intptr_t n;
@@ -223,9 +261,7 @@ static enum sock_outcome make_recvfrom_into(SockCallObject *call,
     if (call->args[2] || !core_address_known(family_of(call)) ||
         !plain_room(call, &room))
         return call_recvfrom_into(call, out);
-    n = rota__sock_recvfrom(core_fd_of_socket(state, call->args[0]), room.buf,
-                            (size_t)room.len, &from);
-    PyBuffer_Release(&room);
+    n = receive_into(call, &room, &from);
     if (n < 0)
         return refused(n);
     return with_address(PyLong_FromSsize_t((Py_ssize_t)n), &from, out);
@@ -294,36 +330,41 @@ static enum sock_outcome call_send(SockCallObject *call, PyObject **out)
 
 static enum sock_outcome make_sendall(SockCallObject *call, PyObject **out)
 {
-    core_state *state = call->loop->state;
-    size_t size;
-    intptr_t n;
+    struct attempt it;
+    intptr_t n = -EAGAIN;
+    size_t left;
 
     if (!plain_data(call))
         return call_send(call, out);
-    size = (size_t)call->data.len;
-    n = rota__sock_send(core_fd_of_socket(state, call->args[0]),
-                        (const char *)call->data.buf + call->sent,
-                        size - call->sent);
+    left = (size_t)call->data.len - call->sent;
+    if (begin(call, &it))
+        n = end(call, &it,
+                rota__sock_send(
+                    it.fd, (const char *)call->data.buf + call->sent, left),
+                left);
     if (n < 0 && n != -EAGAIN)
         return refused(n);
-    return sent_some(call, n < 0 ? 0 : (size_t)n, size, out);
+    return sent_some(call, n < 0 ? 0 : (size_t)n, (size_t)call->data.len, out);
 }
 
 static enum sock_outcome make_sendto(SockCallObject *call, PyObject **out)
 {
-    core_state *state = call->loop->state;
-    PyObject *sock = call->args[0];
+    PyObject *sock = call->args[0], *address = call->args[2];
+    struct attempt it;
     rota_address to;
     intptr_t n;
 
-    if (!call->plain ||
-        !core_address_parse(call->args[2], family_of(call), &to) ||
+    if (!call->plain || !core_address_parse(address, family_of(call), &to) ||
         !plain_data(call))
-        return call_own(call, state->str_sendto, out);
-    if (PySys_Audit("socket.sendto", "OO", sock, call->args[2]) < 0)
+        return call_own(call, call->loop->state->str_sendto, out);
+    if (PySys_Audit("socket.sendto", "OO", sock, address) < 0)
         return SOCK_FAILED;
-    n = rota__sock_sendto(core_fd_of_socket(state, sock), call->data.buf,
-                          (size_t)call->data.len, &to);
+    if (!begin(call, &it))
+        return SOCK_WOULD_BLOCK;
+    n = end(
+        call, &it,
+        rota__sock_sendto(it.fd, call->data.buf, (size_t)call->data.len, &to),
+        0);
     if (n < 0)
         return refused(n);
     *out = PyLong_FromSsize_t((Py_ssize_t)n);
@@ -372,6 +413,8 @@ static int check_ours(LoopObject *self, int fd, PyObject *shown)
     PyObject *transport = core_transport_at(self, fd);
     int open;
 
+    if (!transport)
+        transport = core_datagram_at(self, fd);
     if (!transport)
         return 0;
     Py_INCREF(transport);
@@ -423,16 +466,22 @@ int core_check_fd_is_free(LoopObject *self, int fd)
     return err;
 }
 
+int core_check_file_is_free(LoopObject *self, PyObject *file)
+{
+    int fd = PyObject_AsFileDescriptor(file);
+    PyObject *done;
+
+    if (fd >= 0)
+        return check_ours(self, fd, file) < 0 ? -1 : check_asyncios(self, file);
+    PyErr_Clear();
+    done = ask_asyncio(self, file);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 static PyObject *ensure_fd_no_transport(PyObject *op, PyObject *file)
 {
-    LoopObject *self = (LoopObject *)op;
-    int fd = PyObject_AsFileDescriptor(file);
-
-    if (fd < 0) {
-        PyErr_Clear();
-        return ask_asyncio(self, file);
-    }
-    if (check_ours(self, fd, file) < 0 || check_asyncios(self, file) < 0)
+    if (core_check_file_is_free((LoopObject *)op, file) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

@@ -23,6 +23,7 @@
 #define SOCK_MOST_ARGS 3
 
 typedef struct SockCallObject SockCallObject;
+struct sock_place;
 
 enum sock_outcome { SOCK_FAILED = -1, SOCK_DONE, SOCK_WOULD_BLOCK };
 
@@ -51,7 +52,9 @@ struct SockCallObject {
     PyObject *weakrefs;
     Py_buffer data; /* to be sent; obj NULL: not held */
     size_t sent;
-    struct rota__watcher watcher;
+    struct rota__watcher
+        watcher; /* one of these two, while the fd is watched */
+    struct sock_place *place;
     struct rota__handle on_ready;
     struct core_kept kept; /* while the fd is watched */
     enum sock_state state;
@@ -64,5 +67,21 @@ struct SockCallObject {
 PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
                              PyObject *const *args, Py_ssize_t count,
                              PyObject *names);
+
+/* Ends its wait for the fd. The caller has a reference. */
+void core_sock_stop_waiting(SockCallObject *call);
+
+/* Waits for the fd in a place of its socket's. False: not this one. */
+bool core_sock_place_wait(SockCallObject *call, int fd);
+void core_sock_place_leave(SockCallObject *call);
+/* The place of the call's socket, or NULL. */
+struct sock_place *core_sock_place_of(const SockCallObject *call, int fd);
+/* The call that waits there, borrowed, or NULL. */
+SockCallObject *core_sock_place_waiting(LoopObject *loop, int fd, bool writing);
+/* False if the system call is certain to block. */
+bool core_sock_place_may(const struct sock_place *place, bool writing);
+/* What it has given, of so many bytes. */
+void core_sock_place_note(struct sock_place *place, bool writing, intptr_t n,
+                          size_t size);
 
 #endif

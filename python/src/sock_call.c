@@ -16,66 +16,6 @@ static SockCallObject *call_of(struct rota__watcher *watcher)
 
 /* --- Making -------------------------------------------------------------- */
 
-/* Where an argument of this name goes, or -1. */
-static int place_of(const struct sock_kind *kind, PyObject *name)
-{
-    for (int i = 0; kind->args[i]; i++)
-        if (PyUnicode_CompareWithASCIIString(name, kind->args[i]) == 0)
-            return i;
-    PyErr_Format(PyExc_TypeError,
-                 "%s() got an unexpected keyword argument '%U'", kind->name,
-                 name);
-    return -1;
-}
-
-static bool fill_named(SockCallObject *self, PyObject *const *values,
-                       PyObject *names)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        int place = place_of(self->kind, name);
-
-        if (place < 0)
-            return false;
-        if (self->args[place]) {
-            PyErr_Format(PyExc_TypeError,
-                         "%s() got multiple values for argument '%U'",
-                         self->kind->name, name);
-            return false;
-        }
-        self->args[place] = Py_NewRef(values[i]);
-    }
-    return true;
-}
-
-static bool fill(SockCallObject *self, PyObject *const *args, Py_ssize_t count,
-                 PyObject *names)
-{
-    const struct sock_kind *kind = self->kind;
-    Py_ssize_t most = 0;
-
-    while (kind->args[most])
-        most++;
-    if (count > most) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s() takes %zd positional arguments but %zd were given",
-                     kind->name, most, count);
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < count; i++)
-        self->args[i] = Py_NewRef(args[i]);
-    if (names && !fill_named(self, args + count, names))
-        return false;
-    for (int i = 0; i < kind->needed; i++)
-        if (!self->args[i]) {
-            PyErr_Format(PyExc_TypeError,
-                         "%s() missing required argument: '%s'", kind->name,
-                         kind->args[i]);
-            return false;
-        }
-    return true;
-}
-
 static void on_ready(struct rota__handle *handle);
 
 static bool remember_origin(SockCallObject *self)
@@ -91,29 +31,33 @@ PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
                              PyObject *names)
 {
     PyTypeObject *type = (PyTypeObject *)loop->state->sock_call_type;
-    SockCallObject *self = (SockCallObject *)type->tp_alloc(type, 0);
+    PyObject *values[SOCK_MOST_ARGS] = {NULL};
+    SockCallObject *self;
 
+    if (!core_parse_args(kind->name, kind->args, kind->needed, args, count,
+                         names, values))
+        return NULL;
+    self = (SockCallObject *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
     self->loop = (LoopObject *)Py_NewRef(loop);
     self->kind = kind;
+    for (int i = 0; i < SOCK_MOST_ARGS; i++)
+        self->args[i] = Py_XNewRef(values[i]);
     self->on_ready.run = on_ready;
     rota__list_init(&self->on_ready.link);
-    self->state = SOCK_OVER; /* which needs no await */
-    if (!fill(self, args, count, names) ||
-        (rota__unlikely(loop->debug) && !remember_origin(self))) {
-        Py_DECREF(self);
-        return NULL;
+    if (rota__unlikely(loop->debug) && !remember_origin(self)) {
+        self->state = SOCK_OVER; /* nobody could have awaited it */
+        Py_CLEAR(self);
     }
-    self->state = SOCK_NEW;
     return (PyObject *)self;
 }
 
 /* --- Ending -------------------------------------------------------------- */
 
-/* The caller has a reference. */
-static void stop_waiting(SockCallObject *self)
+void core_sock_stop_waiting(SockCallObject *self)
 {
+    core_sock_place_leave(self);
     rota__watcher_end(&self->watcher);
     rota__unready(&self->on_ready);
     core_let_go(&self->kept);
@@ -121,7 +65,7 @@ static void stop_waiting(SockCallObject *self)
 
 static void detach(PyObject *op)
 {
-    stop_waiting((SockCallObject *)op);
+    core_sock_stop_waiting((SockCallObject *)op);
 }
 
 static void drop_references(SockCallObject *self)
@@ -139,7 +83,7 @@ static void drop_references(SockCallObject *self)
 static void end(SockCallObject *self)
 {
     self->state = SOCK_OVER;
-    stop_waiting(self);
+    core_sock_stop_waiting(self);
     drop_references(self);
 }
 
@@ -178,13 +122,14 @@ static void wake(struct rota__watcher *watcher)
 bool core_sock_forget(LoopObject *loop, int fd, bool writing)
 {
     struct rota__watcher *watcher = rota__watcher_of(loop->loop, fd, writing);
-    SockCallObject *self;
+    SockCallObject *self = core_sock_place_waiting(loop, fd, writing);
 
-    if (!watcher || watcher->wake != wake)
+    if (!self && watcher && watcher->wake == wake)
+        self = call_of(watcher);
+    if (!self)
         return false;
-    self = call_of(watcher);
     Py_INCREF(self);
-    stop_waiting(self);
+    core_sock_stop_waiting(self);
     Py_DECREF(self);
     return true;
 }
@@ -205,26 +150,33 @@ static int take_place(LoopObject *loop, int fd, bool writing)
 }
 
 /* 0, or -1 with an exception. */
+static int watch_otherwise(SockCallObject *self, int fd)
+{
+    rota_loop *loop = self->loop->loop;
+    bool writing = self->kind->writing;
+    int err;
+
+    self->watcher.wake = wake;
+    err = rota__watcher_begin(loop, &self->watcher, fd, writing);
+    if (err == -EBUSY && take_place(self->loop, fd, writing) == 0)
+        err = rota__watcher_begin(loop, &self->watcher, fd, writing);
+    if (err < 0 && !PyErr_Occurred())
+        (void)core_raise(err);
+    return err < 0 ? -1 : 0;
+}
+
+/* 0, or -1 with an exception. */
 static int watch(SockCallObject *self)
 {
     LoopObject *loop = self->loop;
-    bool writing = self->kind->writing;
     int fd = core_fd_of_socket(loop->state, self->args[0]);
-    int err;
 
     if (fd == -1 && PyErr_Occurred())
         return -1;
-    if (core_check_fd_is_free(loop, fd) < 0)
+    if (!core_sock_place_of(self, fd) && core_check_fd_is_free(loop, fd) < 0)
         return -1;
-    self->watcher.wake = wake;
-    err = rota__watcher_begin(loop->loop, &self->watcher, fd, writing);
-    if (err == -EBUSY && take_place(loop, fd, writing) == 0)
-        err = rota__watcher_begin(loop->loop, &self->watcher, fd, writing);
-    if (err < 0) {
-        if (!PyErr_Occurred())
-            (void)core_raise(err);
+    if (!core_sock_place_wait(self, fd) && watch_otherwise(self, fd) < 0)
         return -1;
-    }
     core_keep(loop, &self->kept, (PyObject *)self, detach);
     return 0;
 }
@@ -250,7 +202,7 @@ static void on_ready(struct rota__handle *handle)
     int err;
 
     Py_INCREF(self);
-    stop_waiting(self);
+    core_sock_stop_waiting(self);
     err = is_cancelled(self);
     if (err == 0 && (!self->kind->any_time || make_early(self)))
         err = set_done(self);
@@ -329,7 +281,7 @@ static enum sock_outcome resume(SockCallObject *self, PyObject **out)
         self->error = NULL;
         return SOCK_FAILED;
     }
-    stop_waiting(self);
+    core_sock_stop_waiting(self);
     return self->kind->make(self, out);
 }
 
@@ -524,6 +476,7 @@ static void call_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
     if (rota__unlikely(self->weakrefs != NULL))
         PyObject_ClearWeakRefs(op);
+    core_sock_place_leave(self);
     rota__watcher_end(&self->watcher);
     rota__unready(&self->on_ready);
     drop_references(self);

@@ -353,6 +353,7 @@ static void socket_closed(struct rota__conn *conn)
 static const struct rota__conn_events events = {
     .readable = socket_readable,
     .writable = core_socket_writable,
+    .drained = core_socket_drained,
     .closed = socket_closed,
 };
 
@@ -760,6 +761,7 @@ static int socket_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->context);
     Py_VISIT(self->empty_waiter);
     Py_VISIT(self->lost_exception);
+    Py_VISIT(self->dict);
     return 0;
 }
 
@@ -776,6 +778,7 @@ static int socket_clear(PyObject *op)
     Py_CLEAR(self->context);
     Py_CLEAR(self->empty_waiter);
     Py_CLEAR(self->lost_exception);
+    Py_CLEAR(self->dict);
     return 0;
 }
 
@@ -843,6 +846,7 @@ static PyObject *get_buffered(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef socket_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_protocol_paused", get_writing_paused, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
     {"_writing", get_writing, NULL, "Whether it waits to send.", NULL},
@@ -864,6 +868,8 @@ static PyMemberDef socket_members[] = {
     {"_eof", T_BOOL, offsetof(SocketTransportObject, eof), READONLY, NULL},
     {"_conn_lost", T_INT, offsetof(SocketTransportObject, lost), READONLY,
      NULL},
+    {"__dictoffset__", T_PYSSIZET, offsetof(SocketTransportObject, dict),
+     READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET,
      offsetof(SocketTransportObject, weakrefs), READONLY, NULL},
     {0},

@@ -27,6 +27,7 @@ typedef struct {
     PyObject *context;
     PyObject *empty_waiter; /* of a sendfile, or NULL */
     PyObject *lost_exception;
+    PyObject *dict; /* of attributes that programs set */
     PyObject *weakrefs;
     const struct core_protocol_ops *ops; /* of a protocol in C, or NULL */
     struct rota__handle on_readable;
@@ -65,6 +66,7 @@ void core_socket_forget_gathered(SocketTransportObject *self);
 size_t core_socket_buffered(const SocketTransportObject *self);
 /* conn's events: the kernel takes more, or there is an error. */
 void core_socket_writable(struct rota__conn *conn);
+void core_socket_drained(struct rota__conn *conn);
 /* Debug mode's line "%r <text>". */
 void core_socket_log(SocketTransportObject *self, const char *text);
 

@@ -345,6 +345,19 @@ void core_socket_writable(struct rota__conn *conn)
     Py_DECREF(self);
 }
 
+/* It closes, and all is sent: resume_writing() may write a last word. */
+void core_socket_drained(struct rota__conn *conn)
+{
+    SocketTransportObject *self =
+        rota__container_of(conn, SocketTransportObject, conn);
+
+    Py_INCREF(self);
+    resume_if_drained(self);
+    core_socket_flush(self);
+    wake_empty_waiter(self);
+    Py_DECREF(self);
+}
+
 /* --- Limits -------------------------------------------------------------- */
 
 static PyObject *socket_get_size(PyObject *op, PyObject *Py_UNUSED(none))

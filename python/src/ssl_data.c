@@ -436,6 +436,7 @@ static int read_later(CoreSSLProtocolObject *self)
     return result;
 }
 
+/* 1: the app's buffer is full, or else 0, or -1. */
 static int fill_lent(CoreSSLProtocolObject *self, Py_ssize_t *got, bool *ended)
 {
     PyObject *hint = PyObject_GetAttr(self->incoming, self->state->str_pending);
@@ -454,25 +455,39 @@ static int fill_lent(CoreSSLProtocolObject *self, Py_ssize_t *got, bool *ended)
         PyBuffer_Release(&lent);
     }
     Py_DECREF(buffer);
-    return full > 0 && !*ended ? read_later(self) : full < 0 ? -1 : 0;
+    return full;
 }
 
-static int into_lent_buffer(CoreSSLProtocolObject *self, bool *ended)
+static int tell_updated(CoreSSLProtocolObject *self, Py_ssize_t got)
 {
-    Py_ssize_t got = 0;
-    PyObject *count;
+    PyObject *count = PyLong_FromSsize_t(got);
     int result;
 
-    if (fill_lent(self, &got, ended) < 0)
-        return -1;
-    if (got == 0)
-        return 0;
-    count = PyLong_FromSsize_t(got);
     if (!count)
         return -1;
     result = tell_app(self, self->state->str_buffer_updated, count);
     Py_DECREF(count);
     return result;
+}
+
+/* A full buffer ends the turn, unless the connection ends with it. */
+static int into_lent_buffer(CoreSSLProtocolObject *self, bool *ended)
+{
+    bool flushing = self->phase == self->state->ssl_flushing;
+    int full = 1;
+
+    while (full > 0 && !self->app_reading_paused) {
+        Py_ssize_t got = 0;
+
+        full = fill_lent(self, &got, ended);
+        if (full < 0 || (full > 0 && !flushing && read_later(self) < 0))
+            return -1;
+        if (got > 0 && tell_updated(self, got) < 0)
+            return -1;
+        if (!flushing || self->phase != self->state->ssl_flushing)
+            break;
+    }
+    return 0;
 }
 
 /* The peer's close_notify. */

@@ -31,7 +31,7 @@ typedef struct {
     char *memory; /* for other transports; or NULL */
 } CoreRoomObject;
 
-#define CORE_ROOM_SIZE (256 * 1024)
+#define CORE_ROOM_SIZE 262144 /* bytes: asyncio's max_size */
 
 enum {
     CORE_SSL_OUT_HIGH,

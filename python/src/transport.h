@@ -82,6 +82,11 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
 
 PyType_Spec *core_make_socket_spec(void);
 extern PyMethodDef core_socket_methods[];
+
+/* TLS, for rota/_tls.py: see ssl_protocol.h. */
+extern PyType_Spec core_ssl_room_spec;
+extern PyType_Spec core_ssl_protocol_spec;
+extern PyType_Spec core_ssl_transport_spec;
 extern PyMethodDef core_accept_methods[];
 
 /* Pipes: see pipe_transport.h. */

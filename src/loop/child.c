@@ -72,16 +72,21 @@ static void unwatch(struct rota__child *child)
         rota__signal_watch_end(&children->sigchld);
 }
 
-/* It was reaped: its number may be another's from now on. */
-static void finish(struct rota__child *child, int returncode)
+static void forget(struct rota__child *child)
 {
     unwatch(child);
     rota__unready(&child->handle);
     rota__list_remove(&child->siblings);
     child->loop->child_count--;
     rota__process_close(&child->id);
-    child->returncode = returncode;
     child->ended = true;
+}
+
+/* It was reaped: its number may be another's from now on. */
+static void finish(struct rota__child *child, int returncode)
+{
+    forget(child);
+    child->returncode = returncode;
 }
 
 static void report_unknown(rota_loop *loop, pid_t pid)
@@ -114,16 +119,17 @@ static void ask(struct rota__handle *handle)
     pid_t pid = child->id.pid;
     int returncode = UNKNOWN_RETURNCODE;
     int ended = rota__process_reap(&child->id, false, &returncode);
-    bool unknown;
+    bool report;
 
     if (ended == 0) {
         wait_on(child);
         return;
     }
-    unknown = ended < 0 && !child->given_up;
+    child->unknown = ended < 0;
+    report = child->unknown && !child->given_up && !child->lent;
     finish(child, returncode);
     child->exited(child);
-    if (unknown)
+    if (report)
         report_unknown(loop, pid);
 }
 
@@ -153,11 +159,15 @@ static void loop_closes(struct rota__at_close *hook)
     struct rota__link *all = &children->all;
 
     for (struct rota__link *at = all->next; at != all; at = at->next)
-        (void)rota__process_signal(&child_at(at)->id, SIGKILL);
+        if (!child_at(at)->lent)
+            (void)rota__process_signal(&child_at(at)->id, SIGKILL);
     while (!rota__list_empty(all)) {
         struct rota__child *child = child_at(all->next);
 
-        end(child);
+        if (child->lent)
+            forget(child);
+        else
+            end(child);
         if (child->given_up)
             child->exited(child);
     }
@@ -210,8 +220,8 @@ static int watch(struct rota__child *child, struct rota__children *children)
 
 /* --- The contract -------------------------------------------------------- */
 
-int rota__child_begin(struct rota__child *child, rota_loop *loop,
-                      const struct rota__process_id *id)
+static int begin(struct rota__child *child, rota_loop *loop,
+                 const struct rota__process_id *id, bool lent)
 {
     struct rota__children *children;
     int err = find_or_make(loop, &children);
@@ -221,19 +231,48 @@ int rota__child_begin(struct rota__child *child, rota_loop *loop,
     child->handle.run = ask;
     child->ended = false;
     child->given_up = false;
+    child->lent = lent;
+    child->unknown = false;
     rota__list_init(&child->handle.link);
     rota__list_init(&child->siblings);
     if (err == 0)
         err = watch(child, children);
+    if (err < 0)
+        return err;
+    rota__list_push(&children->all, &child->siblings);
+    loop->child_count++;
+    return 0;
+}
+
+int rota__child_begin(struct rota__child *child, rota_loop *loop,
+                      const struct rota__process_id *id)
+{
+    int err = begin(child, loop, id, false);
+
     if (err < 0) {
         (void)kill_and_reap(&child->id, &child->returncode);
         rota__process_close(&child->id);
         child->ended = true;
-        return err;
     }
-    rota__list_push(&children->all, &child->siblings);
-    loop->child_count++;
-    return 0;
+    return err;
+}
+
+int rota__child_watch(struct rota__child *child, rota_loop *loop, pid_t pid)
+{
+    const struct rota__process_id id = {pid, rota__process_open(pid)};
+    int err = begin(child, loop, &id, true);
+
+    if (err < 0) {
+        rota__process_close(&child->id);
+        child->ended = true;
+    }
+    return err;
+}
+
+void rota__child_leave(struct rota__child *child)
+{
+    if (!child->ended)
+        forget(child);
 }
 
 int rota__child_signal(struct rota__child *child, int signal)

@@ -22,6 +22,8 @@ struct rota__child {
     int returncode;
     bool ended; /* and reaped */
     bool given_up;
+    bool lent;    /* somebody else has started it, and will look after it */
+    bool unknown; /* somebody else has waited for it: returncode is 255 */
     /* In a turn of the loop, once; not when the loop closes, which ends it. */
     void (*exited)(struct rota__child *child);
 };
@@ -30,6 +32,14 @@ struct rota__child {
    -ENOSPC) the child was killed and reaped. */
 int rota__child_begin(struct rota__child *child, rota_loop *loop,
                       const struct rota__process_id *id);
+/*
+ * The same for a child that somebody else has started: nobody kills it. It is
+ * reaped as ours are. `unknown` tells when that was done already. -ENOMEM or
+ * -ENOSPC, and then it is as it was.
+ */
+int rota__child_watch(struct rota__child *child, rota_loop *loop, pid_t pid);
+/* Ends that: the child is its owner's to reap. Again does nothing. */
+void rota__child_leave(struct rota__child *child);
 /* 0, -ESRCH if it has been reaped or -EINVAL. */
 int rota__child_signal(struct rota__child *child, int signal);
 /* Kills it if it still runs, and waits for it: blocks, but for a killed

@@ -79,6 +79,40 @@ static int watch_wake(rota_loop *loop)
                             ROTA__READABLE | ROTA__EDGE);
 }
 
+/* Its run's frames are on a stack that nobody goes on with. */
+static void stand_still(rota_loop *loop)
+{
+    if (loop->thread == 0 || loop->thread == rota__thread_self())
+        return;
+    rota__turn_break(loop);
+    loop->thread = 0;
+    loop->runs = NULL;
+    loop->stopping = false;
+}
+
+int rota__loop_forked(rota_loop *loop)
+{
+    struct rota__wake wake;
+    int err;
+
+    if (loop->closed)
+        return 0;
+    err = rota__wake_open(&wake);
+    if (err < 0)
+        return err;
+    err = rota__poller_reopen(&loop->poller);
+    if (err < 0) {
+        rota__wake_close(&wake);
+        return err;
+    }
+    stand_still(loop);
+    loop->asleep = false;
+    rota__poller_remove(&loop->poller, &loop->wake_watch);
+    rota__wake_close(&loop->wake);
+    loop->wake = wake;
+    return watch_wake(loop);
+}
+
 static const char *poller_name(const rota_loop_options *options)
 {
     const char *name = getenv("ROTA_POLLER");

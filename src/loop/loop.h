@@ -87,6 +87,7 @@ struct rota_loop {
     bool debug;
     bool watched;    /* by debug mode or a watchdog: steps begin in turn.c */
     bool keep_order; /* of the ready queue: no seed */
+    bool busy;       /* the last wait found events at once: see turn.c */
     bool virtual_clock;
     int64_t virtual_now;
     struct rota__clock clock;
@@ -234,6 +235,14 @@ void rota__visit(const rota_loop *loop, rota__visitor *visitor, void *arg);
 void rota__visit_posts(const rota_loop *loop, rota__visitor *visitor,
                        void *arg);
 
+/*
+ * In a forked child, of a loop of its parent's: the two do not disturb each
+ * other from here on. The child may run the loop, or close it; one that another
+ * thread ran stands still. 0, or an error (-EMFILE, -ENFILE, -ENOMEM): then the
+ * child must leave it alone.
+ */
+int rota__loop_forked(rota_loop *loop);
+
 /* Timers, in ns of rota__now() */
 int64_t rota__now(const rota_loop *loop);
 
@@ -352,6 +361,8 @@ struct rota__watcher {
 int rota__watcher_begin(rota_loop *loop, struct rota__watcher *watcher, int fd,
                         bool writing);
 void rota__watcher_end(struct rota__watcher *watcher);
+/* Who stands there and has not been woken, or NULL. */
+struct rota__watcher *rota__watcher_of(rota_loop *loop, int fd, bool writing);
 
 /*
  * The loop's memory for what is received next. Taken and returned around a

@@ -45,11 +45,28 @@ static int look(rota_loop *loop, int64_t timeout)
     return deliver(loop, rota__poller_collect(&loop->poller, timeout));
 }
 
-/* Blocks, and lets other threads know that they must wake us. */
-static int sleep_for(rota_loop *loop, int64_t timeout)
+/*
+ * To let go of a lock costs more than to look: a loop that has much to do looks
+ * first. Two events at once say that it has; a look in vain, that it has not.
+ */
+static int look_before_hooks(rota_loop *loop)
 {
     int count;
 
+    if (!loop->busy)
+        return 0;
+    count = rota__poller_collect(&loop->poller, ROTA__ASK);
+    loop->busy = count > 0;
+    return count;
+}
+
+/* Blocks, and lets other threads know that they must wake us. */
+static int sleep_for(rota_loop *loop, int64_t timeout)
+{
+    int count = loop->wait_hooks.before ? look_before_hooks(loop) : 0;
+
+    if (count != 0)
+        return deliver(loop, count);
     atomic_store(&loop->asleep, true);
     if (atomic_load(&loop->inbox) != NULL)
         timeout = ROTA__ASK;
@@ -59,6 +76,7 @@ static int sleep_for(rota_loop *loop, int64_t timeout)
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
     if (timeout > 0 && loop->wait_hooks.after)
         loop->wait_hooks.after(loop->wait_hooks.arg);
+    loop->busy = count > 1;
     return deliver(loop, count);
 }
 

@@ -105,7 +105,9 @@ static int find_or_make(rota_loop *loop, int fd, struct rota__fd_watch **out)
     struct rota__fd_watch *self = find(loop, fd);
 
     if (!self) {
-        if (rota__poller_find(&loop->poller, fd))
+        struct rota__watch *other = rota__poller_find(&loop->poller, fd);
+
+        if (other && !(other->events & ROTA__WEAK))
             return -EEXIST;
         self = rota__zalloc(sizeof *self);
         if (!self)
@@ -291,6 +293,13 @@ void rota__watcher_end(struct rota__watcher *watcher)
     self->watchers--;
     (void)settle(
         self); /* it only asks for less: nothing can be done about it */
+}
+
+struct rota__watcher *rota__watcher_of(rota_loop *loop, int fd, bool writing)
+{
+    struct rota__fd_watch *self = find(loop, fd);
+
+    return self ? side(self, writing)->watcher : NULL;
 }
 
 void rota__readers_close(rota_loop *loop)

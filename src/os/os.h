@@ -75,6 +75,14 @@ static inline int64_t rota__clock_quick(struct rota__clock *clock)
  * silence: adding it again is one system call, also when another fd has its
  * number by now, and removing it before the report is none where that can be.
  *
+ * With ROTA__WEAK the watch gives way: whoever adds another one for the fd, or
+ * for a new fd of that number, has it, and ready() is called with ROTA__GONE
+ * alone when the watch is not registered any more.
+ *
+ * With ROTA__WEAK the watch gives way: whoever adds another one for the fd, or
+ * for a new fd of that number, has it, and ready() is called with ROTA__GONE
+ * alone when the watch is not registered any more.
+ *
  * rota__poller_wait() calls watch->ready(watch, events) from inside; ready()
  * may take notes and queue handles, but must not add or remove a watch.
  * Removing a watch ends its reports at once, also those of events that the
@@ -86,6 +94,8 @@ enum {
     ROTA__HANGUP = 4, /* the peer is closed (an edge: or ends writing), error */
     ROTA__EDGE = 8,
     ROTA__ONCE = 16,
+    ROTA__WEAK = 32,
+    ROTA__GONE = 64,
 };
 
 struct rota__watch {
@@ -137,6 +147,12 @@ struct rota__poller {
  */
 int rota__poller_open(struct rota__poller *poller, const char *name);
 void rota__poller_close(struct rota__poller *poller);
+/*
+ * In a forked child, to which the system gave its parent's: makes one of its
+ * own, with the same watches. Each is told again of what is ready. An error of
+ * rota__poller_open, and it is as it was.
+ */
+int rota__poller_reopen(struct rota__poller *poller);
 /* watch->ready and watch->fd are set; -EEXIST if the fd has a watch. */
 int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
                      unsigned events);

@@ -42,6 +42,36 @@ void rota__poller_close(struct rota__poller *poller)
     poller->entry_count = 0;
 }
 
+/* What cannot be watched here is watched no more: it was closed meanwhile. */
+static void watch_again(struct rota__poller *poller, size_t fd)
+{
+    struct rota__poller_entry *entry = &poller->entries[fd];
+
+    entry->known = false;
+    entry->generation++;
+    if (entry->watch && poller->ops->change(poller, (int)fd, 0,
+                                            entry->watch->events) < 0) {
+        entry->watch->events = 0;
+        entry->watch = NULL;
+        poller->watched--;
+    }
+}
+
+int rota__poller_reopen(struct rota__poller *poller)
+{
+    struct rota__poller parents = *poller;
+    int err = poller->ops->open(poller);
+
+    if (err < 0) {
+        *poller = parents;
+        return err;
+    }
+    parents.ops->close(&parents);
+    for (size_t fd = 0; fd < poller->entry_count; fd++)
+        watch_again(poller, fd);
+    return 0;
+}
+
 static int make_room(struct rota__poller *poller, int fd)
 {
     size_t count = poller->entry_count ? poller->entry_count : 64;
@@ -67,6 +97,31 @@ static int check_fd(const struct rota__poller *poller, int fd)
     return fcntl(fd, F_GETFD) < 0 ? -errno : 0;
 }
 
+static void unregister(struct rota__poller *poller, struct rota__watch *watch,
+                       bool tell_system)
+{
+    struct rota__poller_entry *entry;
+
+    if (watch->events == 0)
+        return;
+    entry = &poller->entries[watch->fd];
+    /* An fd that the user has closed is gone already: nothing to report. */
+    if (tell_system)
+        (void)poller->ops->change(poller, watch->fd, watch->events, 0);
+    entry->watch = NULL;
+    entry->generation++;
+    entry->known = tell_system && (watch->events & ROTA__ONCE);
+    watch->events = 0;
+    poller->watched--;
+}
+
+/* A weak watch gives way to another, perhaps of another file. */
+static void displace(struct rota__poller *poller, struct rota__watch *watch)
+{
+    unregister(poller, watch, !poller->ops->close_removes);
+    watch->ready(watch, ROTA__GONE);
+}
+
 int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
                      unsigned events)
 {
@@ -82,8 +137,10 @@ int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
     if (err < 0)
         return err;
     entry = &poller->entries[watch->fd];
-    if (entry->watch)
+    if (entry->watch && !(entry->watch->events & ROTA__WEAK))
         return -EEXIST;
+    if (entry->watch)
+        displace(poller, entry->watch);
     entry->generation++;
     err = poller->ops->change(poller, watch->fd, entry->known ? ROTA__ONCE : 0,
                               events);
@@ -106,24 +163,6 @@ int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,
     if (err == 0)
         watch->events = events;
     return err;
-}
-
-static void unregister(struct rota__poller *poller, struct rota__watch *watch,
-                       bool tell_system)
-{
-    struct rota__poller_entry *entry;
-
-    if (watch->events == 0)
-        return;
-    entry = &poller->entries[watch->fd];
-    /* An fd that the user has closed is gone already: nothing to report. */
-    if (tell_system)
-        (void)poller->ops->change(poller, watch->fd, watch->events, 0);
-    entry->watch = NULL;
-    entry->generation++;
-    entry->known = tell_system && (watch->events & ROTA__ONCE);
-    watch->events = 0;
-    poller->watched--;
 }
 
 void rota__poller_remove(struct rota__poller *poller, struct rota__watch *watch)

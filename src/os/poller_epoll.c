@@ -30,6 +30,7 @@
 struct state {
     int fd;
     bool has_pwait2;
+    bool fresh; /* the last answer came out of a sleep, with all there was */
     int64_t last_asked;
     unsigned misses;
     unsigned plain_asks;
@@ -51,6 +52,7 @@ static int epoll_open(struct rota__poller *poller)
         return err;
     }
     state->has_pwait2 = true;
+    state->fresh = false;
     state->last_asked = 0;
     state->misses = 0;
     state->plain_asks = 0;
@@ -215,22 +217,34 @@ static bool epoll_quiet(const struct rota__poller *poller)
     return rota__quiet_holds(&state->quiet);
 }
 
+/* The turn after a sleep that told something need not ask again. */
+static int look(struct rota__poller *poller)
+{
+    struct state *state = poller->state;
+    int n;
+
+    if (state->fresh) {
+        state->fresh = false;
+        return 0;
+    }
+    if (rota__likely(rota__quiet_holds(&state->quiet)))
+        return 0;
+    if (!rota__quiet_is_set(&state->quiet))
+        return set_flag(poller);
+    n = ask(poller, 0);
+    rota__quiet_take(&state->quiet);
+    return n;
+}
+
 static int epoll_wait_for(struct rota__poller *poller, int64_t timeout)
 {
     struct state *state = poller->state;
     int n;
 
-    if (timeout == 0) {
-        if (rota__likely(rota__quiet_holds(&state->quiet)))
-            return 0;
-        if (!rota__quiet_is_set(&state->quiet))
-            n = set_flag(poller);
-        else {
-            n = ask(poller, 0);
-            rota__quiet_take(&state->quiet);
-        }
-    } else
-        n = ask(poller, timeout > 0 ? timeout : 0);
+    if (timeout == 0)
+        return look(poller);
+    n = ask(poller, timeout > 0 ? timeout : 0);
+    state->fresh = n > 0 && n < BATCH;
     return n;
 }
 

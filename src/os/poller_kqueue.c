@@ -21,6 +21,7 @@
 
 struct state {
     int fd;
+    pid_t pid; /* whose it is: a forked child does not get it */
     struct kevent events[BATCH];
 };
 
@@ -38,6 +39,7 @@ static int kqueue_open(struct rota__poller *poller)
         return err;
     }
     (void)fcntl(state->fd, F_SETFD, FD_CLOEXEC);
+    state->pid = getpid();
     poller->state = state;
     return 0;
 }
@@ -46,7 +48,8 @@ static void kqueue_close(struct rota__poller *poller)
 {
     struct state *state = poller->state;
 
-    close(state->fd);
+    if (state->pid == getpid())
+        close(state->fd);
     rota__free(state);
 }
 

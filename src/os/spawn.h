@@ -48,6 +48,8 @@ int rota__spawn_check_fds(const struct rota__spawn *spawn);
    left: errors of exec, chdir, setuid..., fork. */
 int rota__spawn(const struct rota__spawn *spawn, struct rota__process_id *out);
 
+/* A pidfd of a child; -1 where there are none, or no such child. */
+int rota__process_open(pid_t pid);
 /* 0 (also of a zombie), -ESRCH, -EPERM, -EINVAL. */
 int rota__process_signal(const struct rota__process_id *id, int signal);
 /*

@@ -33,7 +33,5 @@ int rota__spawn_fork(struct rota__spawn_plan *plan,
 
 /* Close-on-exec, both above 2. */
 int rota__pipe_pair(int fds[2]);
-/* -1 where there is none. */
-int rota__process_open(pid_t pid);
 
 #endif

@@ -104,6 +104,15 @@ static void flush(struct rota__conn *conn)
     }
 }
 
+/* True if it may close now. */
+static bool has_drained(struct rota__conn *conn)
+{
+    if (conn->error == 0 && conn->events->drained)
+        conn->events->drained(conn);
+    return !conn->closed &&
+           (conn->error != 0 || rota__buffer_size(&conn->out) == 0);
+}
+
 static void on_writable(struct rota__handle *handle)
 {
     struct rota__conn *conn =
@@ -113,7 +122,8 @@ static void on_writable(struct rota__handle *handle)
     flush(conn);
     empty = rota__buffer_size(&conn->out) == 0;
     if (conn->flushing && (conn->error != 0 || empty)) {
-        close_now(conn);
+        if (has_drained(conn))
+            close_now(conn);
     } else if (conn->end_after_out && empty && conn->pipe) {
         end_now(conn);
     } else {

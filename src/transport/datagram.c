@@ -112,21 +112,24 @@ static int prepare(int fd, const rota_datagram_options *options)
     return err;
 }
 
-static void init(struct rota__datagram *self, rota_loop *loop,
-                 const rota_datagram_options *options,
+static void init(struct rota__datagram *self, rota_loop *loop, bool local,
                  const struct rota__datagram_events *events)
 {
     *self = (struct rota__datagram){
         .loop = loop,
         .events = events,
-        .local = family_of(options) == AF_UNIX,
+        .local = local,
         .may_write = true,
         .watch.ready = datagram_ready,
     };
-    if (options->remote)
-        self->remote = *options->remote;
     rota__timer_init(&self->retry, retry);
     rota__buffer_init(&self->out);
+}
+
+static int watch(struct rota__datagram *self)
+{
+    return rota__poller_add(&self->loop->poller, &self->watch,
+                            ROTA__READABLE | ROTA__WRITABLE | ROTA__EDGE);
 }
 
 int rota__datagram_open(struct rota__datagram *self, rota_loop *loop,
@@ -141,17 +144,36 @@ int rota__datagram_open(struct rota__datagram *self, rota_loop *loop,
     err = check_options(options);
     if (err < 0)
         return err;
-    init(self, loop, options, events);
+    init(self, loop, family_of(options) == AF_UNIX, events);
+    if (options->remote)
+        self->remote = *options->remote;
     self->watch.fd = rota__socket_open(family_of(options), SOCK_DGRAM, 0);
     if (self->watch.fd < 0)
         return self->watch.fd;
     err = prepare(self->watch.fd, options);
     if (err == 0)
-        err = rota__poller_add(&loop->poller, &self->watch,
-                               ROTA__READABLE | ROTA__WRITABLE | ROTA__EDGE);
+        err = watch(self);
     if (err < 0)
         (void)rota__fd_close(self->watch.fd);
     return err;
+}
+
+int rota__datagram_adopt(struct rota__datagram *self, rota_loop *loop, int fd,
+                         bool local, const struct rota__datagram_events *events)
+{
+    init(self, loop, local, events);
+    self->watch.fd = fd;
+    self->lent = true;
+    return watch(self);
+}
+
+struct rota__datagram *rota__datagram_of(rota_loop *loop, int fd)
+{
+    struct rota__watch *watch = rota__poller_find(&loop->poller, fd);
+
+    if (!watch || watch->ready != datagram_ready)
+        return NULL;
+    return rota__container_of(watch, struct rota__datagram, watch);
 }
 
 /* --- Receiving ---------------------------------------------------------- */
@@ -260,19 +282,23 @@ int rota__datagram_check(const struct rota__datagram *self,
     return 0;
 }
 
+void rota__datagram_full(struct rota__datagram *self, bool named)
+{
+    self->may_write = false;
+    if (self->local && named)
+        retry_later(self);
+    else
+        drained(self, ROTA__WRITABLE);
+}
+
 static intptr_t send_now(struct rota__datagram *self, const void *data,
                          size_t size, const rota_address *to)
 {
     const rota_address *name = self->remote.size > 0 ? NULL : to;
     intptr_t n = rota__socket_send_to(self->watch.fd, data, size, name);
 
-    if (rota__likely(n != -EAGAIN))
-        return n;
-    self->may_write = false;
-    if (self->local && name)
-        retry_later(self);
-    else
-        drained(self, ROTA__WRITABLE);
+    if (rota__unlikely(n == -EAGAIN))
+        rota__datagram_full(self, name != NULL);
     return n;
 }
 
@@ -346,8 +372,12 @@ void rota__datagram_close(struct rota__datagram *self)
     self->may_read = false;
     return_batch(self);
     rota__timer_cancel(self->loop, &self->retry);
-    rota__poller_forget(&self->loop->poller, &self->watch);
-    (void)rota__fd_close(self->watch.fd);
+    if (self->lent) {
+        rota__poller_remove(&self->loop->poller, &self->watch);
+    } else {
+        rota__poller_forget(&self->loop->poller, &self->watch);
+        (void)rota__fd_close(self->watch.fd);
+    }
     rota__buffer_fini(&self->out);
     self->queued = 0;
 }

@@ -49,6 +49,7 @@ struct rota__datagram {
     bool local;          /* a Unix socket */
     bool may_read;
     bool may_write;
+    bool lent; /* the fd: its owner closes it */
     bool closed;
 };
 
@@ -56,6 +57,12 @@ struct rota__datagram {
 int rota__datagram_open(struct rota__datagram *datagram, rota_loop *loop,
                         const rota_datagram_options *options,
                         const struct rota__datagram_events *events);
+/* The same for a socket of somebody else's, who closes it after the close. */
+int rota__datagram_adopt(struct rota__datagram *datagram, rota_loop *loop,
+                         int fd, bool local,
+                         const struct rota__datagram_events *events);
+/* The one that has this fd, or NULL. */
+struct rota__datagram *rota__datagram_of(rota_loop *loop, int fd);
 /* Drops what is queued or not taken, and closes. Again does nothing. */
 void rota__datagram_close(struct rota__datagram *datagram);
 
@@ -83,6 +90,8 @@ int rota__datagram_check(const struct rota__datagram *datagram,
 /* How much was sent: all, or -EAGAIN when nothing can be now, or an error. */
 intptr_t rota__datagram_send(struct rota__datagram *datagram, const void *data,
                              size_t size, const rota_address *to);
+/* Somebody else's attempt (to one that was named) has been told to wait. */
+void rota__datagram_full(struct rota__datagram *datagram, bool named);
 /* Keeps a copy to be sent when the kernel takes more. 0 or -ENOMEM. */
 int rota__datagram_keep(struct rota__datagram *datagram, const void *data,
                         size_t size, const rota_address *to);

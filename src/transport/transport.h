@@ -53,6 +53,8 @@ struct rota__conn_events {
     /* NULL, or for a pipe instead of that when `out` is empty: a turn sooner,
        in the middle of polling. */
     void (*room)(struct rota__conn *conn);
+    /* NULL, or: it closes, and what was queued is sent; may write more. */
+    void (*drained)(struct rota__conn *conn);
     /* The fd is closed; the last call. */
     void (*closed)(struct rota__conn *conn);
 };
