@@ -16,11 +16,17 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdw-dev
     libssl-dev
     libhttp-parser-dev)
 test_packages=("${build_packages[@]}" libcmocka-dev gdb python3-dev curl
-    netcat-openbsd wrk socat openssl iproute2)
+    netcat-openbsd wrk socat openssl iproute2 python3-pytest python3-mypy
+    python3-httpx python3-nest-asyncio python3-aiohttp)
 # Installing a server starts it on some machines: that is for CI's.
-[[ ${CI:-} ]] && test_packages+=(nginx-light redis-server redis-tools)
+[[ ${CI:-} ]] && test_packages+=(nginx-light redis-server redis-tools
+    postgresql python3-asyncpg python3-uvicorn python3-websockets
+    python3-tornado python3-distributed)
 bench_packages=("${build_packages[@]}" libuv1-dev libev-dev libevent-dev
-    golang-go python3-uvloop valgrind strace wrk openssl)
+    golang-go python3-dev python3-uvloop valgrind strace wrk openssl)
+
+python_packages=(gcc libc6-dev meson ninja-build python3 python3-dev
+    python3-venv)
 
 # A package whose command is there counts as installed, wherever it is from.
 declare -A command_of=(
@@ -118,6 +124,24 @@ sanitize() {
     run_tests "$folder" --timeout-multiplier "$ROTA_TEST_SLOWNESS" "$@"
 }
 
+# Makes build/venv, unless it is there, for an interpreter.
+make_venv() {
+    local version made_for
+
+    made_for="$1, $("$1" --version)"
+    if [[ $(cat build/venv/made-for 2>/dev/null) != "$made_for" ]]; then
+        rm -rf build/venv build/package
+        "$1" -m venv --system-site-packages build/venv
+        echo "$made_for" >build/venv/made-for
+    fi
+    # Without distutils, from Python 3.12 on, it takes a newer meson.
+    version=$(meson --version)
+    if [[ $version != 1.[3-9]* && $version != 1.[1-9][0-9]* ]] &&
+        ! "$1" -W ignore -c 'import distutils' 2>/dev/null; then
+        build/venv/bin/pip install -q 'meson>=1.3'
+    fi
+}
+
 c_files() {
     find . \( -name build -o -name target \) -prune -o -name '*.[ch]' -print
 }
@@ -145,23 +169,34 @@ do_build() {
     meson compile -C build
 }
 
-## fetch two pages that take two seconds each, both at once
+# Runs a command, which is shown, and tells how long it took.
+timed() {
+    local start end status=0
+
+    echo "\$ $*"
+    start=$(date +%s%N)
+    "$@" || status=$?
+    end=$(date +%s%N)
+    printf 'elapsed: %d.%03d s\n' $(((end - start) / 1000000000)) \
+        $(((end - start) / 1000000 % 1000))
+    return "$status"
+}
+
+## fetch two pages that take two seconds each, both at once: in C, in Python
 do_demo() {
-    local port page start end status=0
+    local port page status=0
 
     do_build
+    do_python -c 'import rota'
     port=$(free_port)
     build/examples/delay_server "$port" &
     server=$!
     trap 'kill "$server" 2>/dev/null' EXIT
     wait_for_port "$port"
     page=http://127.0.0.1:$port/delay/2
-    echo "\$ build/examples/fetch_slow $page $page"
-    start=$(date +%s%N)
-    build/examples/fetch_slow "$page" "$page" || status=$?
-    end=$(date +%s%N)
-    printf 'elapsed: %d.%03d s\n' $(((end - start) / 1000000000)) \
-        $(((end - start) / 1000000 % 1000))
+    timed build/examples/fetch_slow "$page" "$page" || status=$?
+    timed build/venv/bin/python -m rota examples/python/fetch_slow.py \
+        "$page" "$page" || status=$?
     return "$status"
 }
 
@@ -172,8 +207,32 @@ do_test() {
     run_tests build "$@"
 }
 
-## the benchmarks beside their peers; arguments go to bench/run.py
+# The table of Python's loops: [--root trixie|sid] [ARGUMENT...]
+bench_python() {
+    local folder=build/release options=() suffix
+
+    [[ ${1:-} != --root ]] ||
+        exec tools/root "${2:?trixie or sid}" ./do bench python "${@:3}"
+    need gcc libc6-dev meson ninja-build pkg-config libssl-dev openssl \
+        python3-dev python3-uvloop
+    if [[ ${PYTHON:-} ]]; then
+        folder+=-${PYTHON##*/}
+        options+=("-Dinterpreter=$PYTHON")
+    fi
+    suffix=$("${PYTHON:-$python}" -c \
+        'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+    configure "$folder" -Dbuildtype=release -Doptimization=2 "${options[@]}"
+    ninja -C "$folder" bench/{load,hold,transfer,accept,peer_limit} \
+        "bench/limit_loop$suffix" "python/rota/_core$suffix"
+    "$python" bench/run.py --build "$folder" python "$@"
+}
+
+## the benchmarks beside their peers (./do bench python: beside its loops)
 do_bench() {
+    if [[ ${1:-} == python ]]; then
+        bench_python "${@:2}"
+        return
+    fi
     need "${bench_packages[@]}"
     configure build/release -Dbuildtype=release -Doptimization=2
     meson compile -C build/release
@@ -263,6 +322,23 @@ do_fuzz() {
     return "$status"
 }
 
+## CPython's tests of asyncio: [--root trixie|sid] [MODULE...]
+do_cpython() {
+    local folder=build/release version suffix
+
+    [[ ${1:-} != --root ]] || exec \
+        tools/root "${2:?trixie or sid}" ./do cpython "${@:3}"
+    read -r version suffix < <("$python" -c 'import sys, sysconfig
+print("%d.%d" % sys.version_info[:2], sysconfig.get_config_var("EXT_SUFFIX"))')
+    need gcc libc6-dev meson ninja-build pkg-config libssl-dev python3-dev \
+        "libpython$version-testsuite"
+    configure "$folder" -Dbuildtype=release -Doptimization=2
+    ninja -C "$folder" "python/rota/_core$suffix"
+    PYTHONPATH=$PWD/$folder/python PYTHONDONTWRITEBYTECODE=1 \
+        "$python" tools/run_cpython_suite.py --loop rota:Loop --jobs 2 \
+        --exceptions python/tests/cpython_exceptions.txt "$@"
+}
+
 ## the test-suite built with clang
 do_clang() {
     need "${test_packages[@]}" clang
@@ -278,6 +354,8 @@ do_pollers() {
     configure build
     for poller in epoll poll sim; do
         echo "ROTA_POLLER=$poller"
+        # Python's programs want real time.
+        [[ $poller != sim ]] || set -- "$@" --no-suite python
         ROTA_POLLER=$poller run_tests build "$@" || status=1
     done
     return "$status"
@@ -325,6 +403,56 @@ do_install() {
     configure build/release -Dbuildtype=release -Doptimization=2
     [[ $# == 0 ]] || meson configure build/release "$@"
     meson install -C build/release
+}
+
+## the Python package into build/venv, and run its Python (--root trixie|sid)
+do_python() {
+    local interpreter=${PYTHON:-$python}
+
+    if [[ ${1:-} == --root ]]; then
+        exec tools/root "${2:?trixie or sid}" ./do python "${@:3}"
+    fi
+    if [[ ${PYTHON:-} ]]; then
+        need gcc libc6-dev meson ninja-build
+    else
+        need "${python_packages[@]}"
+    fi
+    if ! interpreter=$(command -v "$interpreter"); then
+        say "there is no ${PYTHON:-$python}"
+        exit 1
+    fi
+    make_venv "$interpreter"
+    local -x PATH=$PWD/build/venv/bin:$PATH
+    configure build/package -Dbuildtype=release -Donly_python=true \
+        -Dtls=disabled -Dinterpreter="$PWD/build/venv/bin/python" \
+        -Dpython.install_env=venv >&2
+    ninja --quiet -C build/package >&2
+    meson install -C build/package --no-rebuild --quiet --only-changed >&2
+    if [[ $# == 0 ]]; then
+        echo 'build/venv/bin/python -m rota SCRIPT'
+    else
+        build/venv/bin/python "$@"
+    fi
+}
+
+## a wheel of the Python package into build/wheels; PYTHON= names another
+do_wheel() {
+    local how=() wheel
+
+    need patchelf
+    if [[ ! ${PYTHON:-} ]]; then
+        need "${python_packages[@]}" python3-pip python3-mesonpy
+        how=(--no-build-isolation --no-index)
+    fi
+    "${PYTHON:-$python}" -m pip wheel --no-deps "${how[@]}" -w build/wheels .
+    for wheel in build/wheels/*-linux_*.whl; do
+        if ! command -v auditwheel >/dev/null; then
+            say "$wheel: no auditwheel is at hand, for this system alone"
+        elif auditwheel repair --wheel-dir build/wheels "$wheel"; then
+            rm "$wheel"
+        fi
+    done
+    ls build/wheels
 }
 
 ## remove all that was built

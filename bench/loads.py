@@ -67,6 +67,20 @@ def holding(build, at, connections):
         holder.stdin.close()
 
 
+@contextlib.contextmanager
+def accepting(build):
+    """The port of a program that accepts, until the block ends."""
+    with subprocess.Popen(
+        [program_of(build, "accept")],
+        preexec_fn=pin(LOAD_CPU),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as acceptor:
+        yield acceptor.stdout.readline().strip()
+        acceptor.stdin.close()
+
+
 def wrk(at, path, connections, seconds):
     """Requests a second, and how many requests."""
     url = f"http://127.0.0.1:{at}{path}"

@@ -23,14 +23,37 @@ LIMIT = ("limit",)
 IDLE = 10_000
 ACTIVE = 100
 SMALL_FILE = 1024
+OWN_LOADS = "unix", "udp", "tls", "lines"  # other services get TCP's
 
 
-class Echo:
+class Served:
+    """A row of what a server does: figures() gives one for each line."""
+
+    tool = None  # what the row cannot be measured without
+
+    def measure(self, bench, name, program):
+        return servers.guarded(
+            lambda: self.figures(bench, program),
+            program,
+            self.service,
+            len(self.rows(name)),
+        )
+
+    def why_not(self):
+        """Why this machine cannot measure it, or None."""
+        tool = "openssl" if self.service == "tls" else self.tool
+        return f"no {tool}" if tool and shutil.which(tool) is None else None
+
+
+class Echo(Served):
     """One request in flight on each connection."""
 
-    def __init__(self, service, connections, size, rate=None, cpu=None):
+    def __init__(
+        self, service, connections, size, rate=None, cpu=None, load=None
+    ):
         self.service, self.connections, self.size = service, connections, size
         self.targets = rate, cpu
+        self.load = load or (service if service in OWN_LOADS else "tcp")
 
     def rows(self, name):
         rate, cpu = self.targets
@@ -39,14 +62,13 @@ class Echo:
             Row("  CPU ns a request", cpu),
         ]
 
-    def measure(self, bench, program):
+    def figures(self, bench, program):
         what = bench.things.certificate if self.service == "tls" else None
-        kind = "tcp" if self.service == "echo" else self.service
         with servers.serving(program, self.service, what) as (server, at):
             before = servers.cpu_ns(server.pid)
             rate, requests = loads.ask(
                 bench.build,
-                kind,
+                self.load,
                 at,
                 self.connections,
                 self.size,
@@ -55,16 +77,15 @@ class Echo:
             return [rate, (servers.cpu_ns(server.pid) - before) / requests]
 
 
-class Transfer:
+class Transfer(Served):
     """1 GiB over one connection; relayed: there and back."""
 
-    def __init__(self, service):
-        self.service = service
+    def __init__(self, service, rate=Target(at_least=0.97, of=LIMIT)):
+        self.service, self.rate = service, rate
 
     def rows(self, name):
-        target = Target(at_least=0.97, of=LIMIT)
         return [
-            Row(f"{name}, MiB/s", target, more_is_better=True),
+            Row(f"{name}, MiB/s", self.rate, more_is_better=True),
             Row("  CPU ns a MiB"),
         ]
 
@@ -73,7 +94,7 @@ class Transfer:
             return things.long_file
         return str(loads.TRANSFER_BYTES) if self.service == "write" else None
 
-    def measure(self, bench, program):
+    def figures(self, bench, program):
         way = "relay" if self.service == "relay" else "receive"
         what = self.what(bench.things)
         with servers.serving(program, self.service, what) as (server, at):
@@ -82,14 +103,43 @@ class Transfer:
             return [rate, (servers.cpu_ns(server.pid) - before) / amount]
 
 
-class Idle:
-    """What idle connections cost: memory, and those that are not idle."""
+class IdleBytes(Served):
+    """What an idle connection costs in memory."""
 
     service = "echo"
 
+    def __init__(self, at_most):
+        self.at_most = at_most
+
+    def rows(self, name):
+        return [Row(f"{name}, bytes", Target(at_most=self.at_most))]
+
+    @contextlib.contextmanager
+    def held(self, bench, server, at):
+        """Idle connections, and what memory each of them takes."""
+        loads.ask(bench.build, "tcp", at, 1, 64, 0.05)  # first touches
+        before = servers.resident(server.pid)
+        with loads.holding(bench.build, at, IDLE):
+            yield (servers.resident(server.pid) - before) / IDLE
+
+    def figures(self, bench, program):
+        with servers.serving(program, self.service) as (server, at):
+            with self.held(bench, server, at) as bytes_each:
+                return [bytes_each]
+
+    def why_not(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if hard != resource.RLIM_INFINITY and hard < IDLE + 2 * ACTIVE:
+            return f"a process may have {hard} fds only (ulimit -Hn)"
+        return None
+
+
+class Idle(IdleBytes):
+    """The same, and what it costs those that are not idle."""
+
     def rows(self, name):
         return [
-            Row(f"{name}, bytes", Target(at_most=5120)),
+            *super().rows(name),
             Row("  req/s beside them", more_is_better=True),
             Row(
                 "  share of those alone",
@@ -101,22 +151,20 @@ class Idle:
     def ask(self, bench, at):
         return loads.ask(bench.build, "tcp", at, ACTIVE, 64, bench.seconds)[0]
 
-    def measure(self, bench, program):
+    def figures(self, bench, program):
         with servers.serving(program, self.service) as (server, at):
-            loads.ask(bench.build, "tcp", at, 1, 64, 0.05)  # first touches
-            before = servers.resident(server.pid)
-            with loads.holding(bench.build, at, IDLE):
-                bytes_each = (servers.resident(server.pid) - before) / IDLE
+            with self.held(bench, server, at) as bytes_each:
                 beside = self.ask(bench, at)
         with servers.serving(program, self.service) as (server, at):
             alone = self.ask(bench, at)
         return [bytes_each, beside, beside / alone]
 
 
-class Http:
+class Http(Served):
     """A small file by GET, with keep-alive."""
 
     service = "http"
+    tool = "wrk"
 
     def __init__(self, connections):
         self.connections = connections
@@ -128,7 +176,7 @@ class Http:
             Row("  CPU ns a request"),
         ]
 
-    def measure(self, bench, program):
+    def figures(self, bench, program):
         folder = bench.things.folder
         with servers.serving(program, self.service, folder) as (server, at):
             before = servers.cpu_ns(server.pid)
@@ -138,13 +186,14 @@ class Http:
             return [rate, (servers.cpu_ns(server.pid) - before) / requests]
 
 
-class Syscalls:
+class Syscalls(Served):
     """
     System calls a request: what a long load costs more than a short one, so
     that opening and closing the connections is left out
     """
 
     service = "echo"
+    tool = "strace"
 
     def __init__(self, connections, bound):
         self.connections, self.bound = connections, bound
@@ -159,7 +208,7 @@ class Syscalls:
             )
         return sum(counts), requests
 
-    def measure(self, bench, program):
+    def figures(self, bench, program):
         with servers.serving(program, self.service) as (server, at):
             calls, requests = self.count(bench, server, at, bench.seconds / 4)
             more, more_requests = self.count(bench, server, at, bench.seconds)
@@ -192,7 +241,7 @@ ROWS = {
     "transfer-write": Transfer("write"),
     "transfer-sendfile": Transfer("sendfile"),
     "transfer-relay": Transfer("relay"),
-    "idle-10000": Idle(),
+    "idle-10000": Idle(5120),
     "http-50": Http(50),
     "syscalls-1": Syscalls(1, 3.0),
     "syscalls-50": Syscalls(50, 2.1),
@@ -246,33 +295,3 @@ class Things:
 def things(build):
     with tempfile.TemporaryDirectory(dir=os.path.join(build, "bench")) as place:
         yield Things(place)
-
-
-def why_not(name):
-    """Why this machine cannot measure a row, or None."""
-    kind = ROWS[name]
-    if isinstance(kind, Idle):
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        if hard != resource.RLIM_INFINITY and hard < IDLE + 2 * ACTIVE:
-            return f"a process may have {hard} fds only (ulimit -Hn)"
-    tools = {Http: "wrk", Syscalls: "strace"}
-    tool = tools.get(type(kind))
-    if getattr(kind, "service", "") == "tls":
-        tool = "openssl"
-    return f"no {tool}" if tool and shutil.which(tool) is None else None
-
-
-def measure(bench, name):
-    """The rows of a name, measured."""
-    kind = ROWS[name]
-    rows = kind.rows(name)
-
-    def one(program):
-        return servers.guarded(
-            lambda: kind.measure(bench, program),
-            program,
-            kind.service,
-            len(rows),
-        )
-
-    return bench.interleave(rows, one)

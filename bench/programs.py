@@ -18,7 +18,7 @@ UNSUPPORTED = "-"
 FAILED = "failed"
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PYTHON = "/usr/bin/python3"
+PYTHON = os.environ.get("PYTHON") or "/usr/bin/python3"
 UNSUPPORTED_STATUS = 3
 RUN_SECONDS = 180
 
@@ -73,18 +73,28 @@ def files(*paths):
     return needs
 
 
-def modules(*names):
+def module(name):
+    """One that makes event loops."""
+
     def needs():
-        imports = f"import {', '.join(names)}"
+        code = f"from {name} import new_event_loop"
         try:
             subprocess.run(
-                [PYTHON, "-c", imports], check=True, stderr=subprocess.DEVNULL
+                [PYTHON, "-c", code],
+                check=True,
+                cwd="/",  # not here, where a folder has rota's name
+                stderr=subprocess.DEVNULL,
             )
         except (OSError, subprocess.CalledProcessError):
-            return f"{PYTHON} cannot {imports}"
+            return f"{PYTHON} cannot import {name}"
         return None
 
     return needs
+
+
+def loop_for_python(module):
+    script = os.path.join(HERE, "peers", "asyncio_peer.py")
+    return [PYTHON, script, "--loop", module]
 
 
 def all_programs(build):
@@ -101,10 +111,9 @@ def all_programs(build):
         server = [path] if services else None
         return Program(name, [path], server, files(path))
 
-    def python(name, *options):
-        script = os.path.join(HERE, "peers", "asyncio_peer.py")
-        command = [PYTHON, script, *options]
-        return Program(name, command, command, modules(name))
+    def python(name):
+        command = loop_for_python(name)
+        return Program(name, command, command, module(name))
 
     def http(at, folder):
         return [os.path.join(build, "examples", "http_files"), folder, at]
@@ -123,7 +132,7 @@ def all_programs(build):
         peer("tokio"),
         peer("go"),
         python("asyncio"),
-        python("uvloop", "--uvloop"),
+        python("uvloop"),
     ]
 
 

@@ -5,11 +5,14 @@ Runs the benchmark: every row, for every program, in turns
 
     run.py --build BUILD_DIR [--rounds N] [--quick] [row ...]
     run.py --build BUILD_DIR [--update] instructions
+    run.py --build BUILD_DIR [...] python [row ...]
 
 In each round every program runs once, one after the other, so a slow minute
-of the machine strikes all of them; every other round goes backwards. README.md
-says how to read the table. The status is 0 whether or not rota wins: only a
-program that fails, or a count of instructions that grew, makes it 1.
+of the machine strikes all of them; every other round goes backwards. After
+`python` the rows are those of rota's Python face, and its peers are Python's
+loops. README.md says how to read the table. The status is 0 whether or not
+rota wins: only a program that fails, or a count of instructions that grew,
+makes it 1.
 """
 
 import argparse
@@ -19,51 +22,39 @@ import sys
 
 import instructions
 import network
+import python_face
 from programs import FAILED, all_programs
 from table import print_head, print_missing, print_row
 from works import WORKS
-
-ALL = [*WORKS, *network.ROWS]
-ROW_NAMES = " ".join([*ALL, "instructions"])
 
 
 class Bench:
     """What all the measurements of one run share."""
 
-    def __init__(self, build, rounds, seconds, things):
+    def __init__(self, build, rounds, seconds, things, programs):
         self.build, self.rounds, self.seconds = build, rounds, seconds
-        self.things = things
-        self.programs = all_programs(build)
+        self.things, self.programs = things, programs
 
-    def interleave(self, rows, measure):
-        """Fills the rows: measure(program) gives one figure for each."""
+    def measure(self, name, kind):
+        """The lines of a row, filled."""
+        rows = kind.rows(name)
         for turn in range(self.rounds):
             for program in self.programs[:: -1 if turn % 2 else 1]:
-                for row, figure in zip(rows, measure(program)):
+                figures = kind.measure(self, name, program)
+                for row, figure in zip(rows, figures):
                     row.add(program.name, figure)
         return rows
 
-    def work(self, name):
-        work = WORKS[name]
-        return self.interleave(
-            work.rows(name), lambda p: work.measure(self, name, p)
-        )
 
-    def measure(self, name):
-        if name in WORKS:
-            return self.work(name)
-        return network.measure(self, name)
-
-
-def expand(names):
+def expand(rows, names):
     """`echo`, `udp`... stand for all the rows that begin so."""
-    wanted = []
+    wanted = {}
     for name in names:
         begin = name + "-", name + "x"
-        rows = [row for row in ALL if row == name or row.startswith(begin)]
-        if not rows:
-            sys.exit(f"run.py: no row {name}; rows: {ROW_NAMES}")
-        wanted += rows
+        found = [row for row in rows if row == name or row.startswith(begin)]
+        if not found:
+            sys.exit(f"run.py: no row {name}; rows: {' '.join(rows)}")
+        wanted.update((row, rows[row]) for row in found)
     return wanted
 
 
@@ -78,31 +69,53 @@ def build_type(build):
     return values["buildtype"]
 
 
-def print_measured(bench, name):
+def print_measured(bench, name, kind):
     """Measures and prints a row; returns how many programs have failed."""
-    why_not = WORKS[name].why_not() if name in WORKS else network.why_not(name)
+    why_not = kind.why_not()
     if why_not:
         print(f"{name}: not measured: {why_not}")
         return 0
     failures = 0
-    for row in bench.measure(name):
+    for row in bench.measure(name, kind):
         print_row(row, bench.programs)
         failures += sum(row.word(p.name) == FAILED for p in bench.programs)
     return failures
 
 
-def run_table(build, names, rounds, seconds):
+def run_table(args, programs, rows):
     """Measures and prints; returns whether every program did its work."""
+    rounds = args.rounds or (1 if args.quick else 5)
+    seconds = 0.3 if args.quick else 1.0
     failures = 0
-    with network.things(build) as things:
-        bench = Bench(build, rounds, seconds, things)
-        print(f"build type {build_type(build)}, {rounds} rounds, medians")
-        print_missing(bench.programs)
-        print_head(bench.programs)
-        for name in names:
-            failures += print_measured(bench, name)
+    with network.things(args.build) as things:
+        bench = Bench(args.build, rounds, seconds, things, programs)
+        print(f"build type {build_type(args.build)}, {rounds} rounds, medians")
+        print_missing(programs)
+        print_head(programs)
+        for name, kind in rows.items():
+            failures += print_measured(bench, name, kind)
             sys.stdout.flush()
     return failures == 0
+
+
+def run_python(args, names):
+    rows = python_face.ROWS
+    wanted = expand(rows, names) if names else python_face.USUAL
+    programs = python_face.programs(args.build)
+    print(python_face.versions())
+    return run_table(args, programs, wanted)
+
+
+def run_library(args, names):
+    rows = {**WORKS, **network.ROWS}
+    wanted = [name for name in names if name != "instructions"]
+    well = True
+    if wanted or not names:
+        wanted = expand(rows, wanted) if wanted else rows
+        well = run_table(args, all_programs(args.build), wanted)
+    if "instructions" in names or not names:
+        well = instructions.run(args.build, args.update) and well
+    return well
 
 
 def parse_arguments():
@@ -112,22 +125,15 @@ def parse_arguments():
     add("--rounds", type=int, help="runs of each program (5)")
     add("--quick", action="store_true", help="one short round")
     add("--update", action="store_true", help="keep the instructions counted")
-    add("row", nargs="*", help=ROW_NAMES)
-    return parser.parse_args()
+    add("row", nargs="*", help="[python] and what rows begin with")
+    return parser.parse_intermixed_args()
 
 
 def main():
     args = parse_arguments()
-    well = True
-    names = [name for name in args.row if name != "instructions"]
-    if names or not args.row:
-        rounds = args.rounds or (1 if args.quick else 5)
-        seconds = 0.3 if args.quick else 1.0
-        rows = expand(names) if names else ALL
-        well = run_table(args.build, rows, rounds, seconds)
-    if "instructions" in args.row or not args.row:
-        well = instructions.run(args.build, args.update) and well
-    return 0 if well else 1
+    if args.row[:1] == ["python"]:
+        return 0 if run_python(args, args.row[1:]) else 1
+    return 0 if run_library(args, args.row) else 1
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ def serving(program, service, what=None):
             try:
                 wait_until_listening(server, service, at)
                 yield server, at
+            except OSError as error:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    words = f"the server ended: {server.wait(0.2)}; {error}"
+                    raise OSError(words) from error
+                raise
+            else:
                 if server.poll() is not None:
                     raise OSError(f"the server ended: {server.returncode}")
             finally:

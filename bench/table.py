@@ -11,7 +11,7 @@ from statistics import median
 
 from programs import MISSING
 
-WIDE, NARROW, TARGET = 23, 10, 14
+WIDE, NARROW, TARGET = 25, 10, 16
 
 
 class Target:
@@ -26,6 +26,12 @@ class Target:
         whose = self.of[0] if len(self.of) == 1 else "peers"
         return f"{sign}{bound:,}" + (f" {whose}" if self.of else "")
 
+    def values(self, row):
+        """What is judged: figures or ratios, with None for what is not."""
+        if self.of:
+            return [row.quotients("rota", name) for name in self.of]
+        return [row.figure("rota")]
+
     def met(self, values):
         """Judges by the digits that the table shows."""
         values = [round(value, 2) for value in values]
@@ -34,7 +40,22 @@ class Target:
         return min(values) >= self.at_least
 
 
+class Ahead(Target):
+    """`at least 1.2 x uvloop`: by how much, whichever way the row counts."""
+
+    def __init__(self, times, of):
+        super().__init__(at_least=times, of=(of,))
+
+    def __str__(self):
+        return f">={self.at_least:g} x {self.of[0]}"
+
+    def values(self, row):
+        return [row.ahead(self.of[0])]
+
+
 class Row:
+    has_ratios = True  # but of figures that may be negative
+
     def __init__(self, label, target=None, more_is_better=False):
         self.label, self.target = label, target
         self.more_is_better = more_is_better
@@ -48,6 +69,9 @@ class Row:
         words = [x for x in self.rounds[name] if isinstance(x, str)]
         return words[0] if words else None
 
+    def figure(self, name):
+        return None if self.word(name) else median(self.rounds[name])
+
     def quotients(self, name, other):
         if self.word(name) or self.word(other):
             return None
@@ -55,7 +79,9 @@ class Row:
         return median(x / y for x, y in pairs)
 
     def ahead(self, name):
-        """How far rota is ahead of `name`."""
+        """How far rota is ahead of `name`; None where a ratio says nothing."""
+        if not self.has_ratios:
+            return None
         if self.more_is_better:
             return self.quotients("rota", name)
         return self.quotients(name, "rota")
@@ -65,19 +91,16 @@ class Row:
             return ""
         if self.word("rota"):
             return "?"
-        if self.target.of:
-            values = [self.quotients("rota", name) for name in self.target.of]
-        else:
-            values = [median(self.rounds["rota"])]
+        values = self.target.values(self)
         if None in values:
             return "?"
         return "yes" if self.target.met(values) else "NO"
 
 
 def number(value):
-    if value >= 100:
+    if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def print_line(label, rota, target, verdict, peers):

@@ -15,7 +15,8 @@ text above a program says what to do with it:
 
 A run is on a virtual clock. A ```text block marked <!-- prints --> behind the
 program is what it must print. Declarations must be those of the headers, and
-a link must lead to a file that is there. A ```python block must be Python.
+a link must lead to a file that is there. A ```python block must be Python, and
+after <!-- run --> it is a program for `python3 -m rota`.
 """
 
 import ast
@@ -25,6 +26,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -93,6 +95,7 @@ class Block:
         if self.mark in ('inside', 'part'):
             self.text = AROUND % self.text
         self.is_program = self.kind == 'c' and 'int main' in self.text
+        self.is_script = self.kind == 'python' and self.mark == 'run'
         self.prints = None
 
 
@@ -118,7 +121,7 @@ class Report:
 def blocks_of(page, text):
     blocks = [Block(page, text, found) for found in BLOCK.finditer(text)]
     for program, after in zip(blocks, blocks[1:]):
-        if program.is_program and after.mark == 'prints':
+        if after.mark == 'prints':
             program.prints = after.text
     return blocks
 
@@ -151,12 +154,13 @@ def compile_program(block, folder):
     return done.stdout if done.returncode else ''
 
 
-def run_program(block, folder):
-    env = {**os.environ, 'ROTA_CLOCK': 'virtual'}
+def run_program(block, folder, *command):
+    env = {**os.environ, 'ROTA_CLOCK': 'virtual',
+           'PYTHONPATH': str(BUILD / 'python')}
     env.pop('ROTA_SEED', None)
     try:
         done = subprocess.run(
-            [folder / 'program'], cwd=folder, env=env, text=True,
+            command, cwd=folder, env=env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -175,7 +179,7 @@ def check_program(block):
         folder = Path(name)
         complaint = compile_program(block, folder)
         if not complaint and block.mark in ('run', 'inside'):
-            complaint = run_program(block, folder)
+            complaint = run_program(block, folder, folder / 'program')
     return complaint
 
 
@@ -210,7 +214,14 @@ def check_python(block):
                 ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except SyntaxError as error:
         return str(error)
-    return ''
+    core = '_core' + sysconfig.get_config_var('EXT_SUFFIX')
+    if not block.is_script or not (BUILD / 'python/rota' / core).exists():
+        return ''
+    with tempfile.TemporaryDirectory() as name:
+        script = Path(name) / 'program.py'
+        script.write_text(block.text)
+        return run_program(
+            block, script.parent, sys.executable, '-m', 'rota', script)
 
 
 def check_links(page, text):

@@ -334,6 +334,51 @@ static void a_registration_is_handed_over_to_another_watch(const char *poller)
 }
 ON_EACH(a_registration_is_handed_over_to_another_watch)
 
+static void a_weak_watch_gives_way_to_another_one(const char *poller)
+{
+    struct scene scene;
+    struct noted second;
+
+    open_scene(&scene, poller, ROTA__READABLE | ROTA__EDGE | ROTA__WEAK);
+    send_byte(scene.theirs);
+    assert_int_equal(look_at(&scene), ROTA__READABLE);
+    second = noted_for(scene.ours);
+    scene.noted.events = 0;
+    scene.noted.times = 0;
+    assert_int_equal(
+        rota__poller_add(&scene.poller, &second.watch, ROTA__READABLE), 0);
+    assert_int_equal(scene.noted.events, ROTA__GONE);
+    assert_int_equal(scene.noted.watch.events, 0);
+    assert_int_equal(look(&scene.poller, &second), ROTA__READABLE);
+    assert_int_equal(scene.noted.times, 1);
+    assert_int_equal(scene.poller.watched, 1);
+    rota__poller_remove(&scene.poller, &second.watch);
+    close_scene(&scene);
+}
+ON_EACH(a_weak_watch_gives_way_to_another_one)
+
+static void a_weak_watch_gives_way_to_a_new_fd(const char *poller)
+{
+    struct scene scene;
+    struct noted second;
+    int fresh[2];
+
+    open_scene(&scene, poller, ROTA__READABLE | ROTA__EDGE | ROTA__WEAK);
+    assert_int_equal(pipe(fresh), 0);
+    assert_int_equal(dup2(fresh[0], scene.ours), scene.ours); /* closes it */
+    second = noted_for(scene.ours);
+    assert_int_equal(
+        rota__poller_add(&scene.poller, &second.watch, ROTA__READABLE), 0);
+    assert_int_equal(scene.noted.events, ROTA__GONE);
+    send_byte(fresh[1]);
+    assert_int_equal(look(&scene.poller, &second), ROTA__READABLE);
+    rota__poller_remove(&scene.poller, &second.watch);
+    close(fresh[0]);
+    close(fresh[1]);
+    close_scene(&scene);
+}
+ON_EACH(a_weak_watch_gives_way_to_a_new_fd)
+
 static void what_cannot_be_watched_is_refused(const char *poller)
 {
     struct scene scene;
@@ -511,6 +556,8 @@ HARNESS_MAIN(TESTS(a_level_is_told_in_every_wait), TESTS(an_edge_is_told_once),
              TESTS(a_number_used_again_does_not_inherit_events),
              TESTS(a_forgotten_fd_is_closed_and_used_again),
              TESTS(a_registration_is_handed_over_to_another_watch),
+             TESTS(a_weak_watch_gives_way_to_another_one),
+             TESTS(a_weak_watch_gives_way_to_a_new_fd),
              TESTS(what_cannot_be_watched_is_refused),
              TESTS(watches_follow_their_fds_to_high_numbers),
              TESTS(more_events_than_a_batch_are_all_told),

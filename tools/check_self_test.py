@@ -68,6 +68,8 @@ ADDED = [
     ('a long line of C', 'src/os/poller.c', '/*' + ' ' * 77 + '*/', 'columns'),
     ('a long line of shell', 'do', '#' * 81, 'columns'),
     ('a long line of Python', 'tools/count', '#' * 81, 'columns'),
+    ('a very long line of the package', 'python/rota/loop.py', '#' * 101,
+     'columns'),
     ('a long function in C', 'src/os/poller.c',
      function('static int x(void)', 71), 'function-size'),
     ('a long function in Python', 'tools/count',

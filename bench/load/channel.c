@@ -116,3 +116,11 @@ void channel_close(struct channel *channel)
         tls_close(channel);
     close(channel->fd);
 }
+
+void channel_reset(struct channel *channel)
+{
+    struct linger reset = {.l_onoff = 1};
+
+    setsockopt(channel->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(channel->fd);
+}

@@ -43,6 +43,9 @@ size_t channel_receive(struct channel *channel, char *buf, size_t size);
 /* Says goodbye, where there is a way to, and closes. */
 void channel_close(struct channel *channel);
 
+/* Closes by a reset, after which the port is free at once. */
+void channel_reset(struct channel *channel);
+
 /* Whether bytes have left the socket that nobody has received yet. */
 bool channel_pending(const struct channel *channel);
 

@@ -2,14 +2,16 @@
 /*
  * The load on an echo server: `load KIND AT CONNECTIONS SIZE SECONDS`
  *
- * KIND is tcp, unix, udp or tls; AT a port or a path. Every connection has one
- * request in flight. A request is a slice of one block of random bytes, at an
- * offset that differs from connection to connection and from request to
- * request, so an answer is checked by a memcmp and nothing is copied. All
- * connect first; then the clock starts. When it stops, the requests in flight
- * must still be answered: a server that has lost one has failed. The load
- * never sleeps: the server is not to be charged for waking up an idle CPU,
- * which on a virtual machine costs more than the echo. Prints
+ * KIND is tcp, unix, udp or tls; AT a port or a path. With `lines` a request
+ * by TCP is 16 lines of the same length, and with `accept` each one has a
+ * connection of its own. Every connection has one request in flight. A request
+ * is a slice of one block of random bytes, at an offset that differs from
+ * connection to connection and from request to request, so an answer is checked
+ * by a memcmp and nothing is copied. All connect first; then the clock starts.
+ * When it stops, the requests in flight must still be answered: a server that
+ * has lost one has failed. The load never sleeps: the server is not to be
+ * charged for waking up an idle CPU, which on a virtual machine costs more than
+ * the echo. Prints
  *
  *   REQUESTS_PER_SECOND REQUESTS
  */
@@ -22,18 +24,27 @@
 
 #include "channel.h"
 
-enum { SLICES = 4096 }; /* offsets into the block */
+enum {
+    SLICES = 4096, /* offsets into the block */
+    LINES = 16,    /* of a request */
+};
 #define GRACE_SECONDS 5.0
 
 struct connection {
     struct channel channel;
     bool wants_write;
-    unsigned slice;    /* the request in flight starts at block + slice */
+    size_t slice;      /* the request in flight starts at block + slice */
     size_t sent, back; /* how much of it */
 };
 
+static enum channel_kind kind;
+static const char *at;
 static char *block, *answer;
 static size_t size;
+static size_t line = 1; /* if above 1, at every multiple of it a line ends */
+static bool once;       /* a connection makes one request */
+static long count;
+static double seconds;
 static int epoll;
 static bool stopping;
 static long requests, in_flight;
@@ -51,11 +62,12 @@ static void make_block(void)
         dice ^= dice >> 17;
         dice ^= dice << 5;
         block[i] = (char)dice;
+        if (line > 1 && (block[i] == '\n' || (i + 1) % line == 0))
+            block[i] = (i + 1) % line == 0 ? '\n' : ' ';
     }
 }
 
-static void open_connection(struct connection *c, enum channel_kind kind,
-                            const char *at)
+static void open_connection(struct connection *c)
 {
     struct epoll_event in = {.events = EPOLLIN, .data = {.ptr = c}};
 
@@ -86,7 +98,7 @@ static void send_some(struct connection *c)
 
 static void next_request(struct connection *c)
 {
-    c->slice = (c->slice + 61) % SLICES;
+    c->slice = (c->slice + 61 * line) % SLICES / line * line;
     c->sent = c->back = 0;
     in_flight++;
     send_some(c);
@@ -113,15 +125,19 @@ static void receive_some(struct connection *c)
     if (stopping)
         return;
     requests++;
+    if (once) {
+        channel_reset(&c->channel);
+        open_connection(c);
+    }
     next_request(c);
 }
 
 static void turn(void)
 {
     struct epoll_event events[1024];
-    int count = epoll_wait(epoll, events, 1024, 0);
+    int ready = epoll_wait(epoll, events, 1024, 0);
 
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < ready; i++) {
         struct connection *c = events[i].data.ptr;
 
         if (events[i].events & EPOLLOUT)
@@ -147,7 +163,7 @@ static void finish(void)
     exit(1);
 }
 
-static void run(struct connection *connections, long count, double seconds)
+static void run(struct connection *connections)
 {
     double start = load_now(), end = start + seconds;
 
@@ -160,17 +176,29 @@ static void run(struct connection *connections, long count, double seconds)
     printf("%.1f %ld\n", (double)requests / (end - start), requests);
 }
 
+static bool parse(char **argv)
+{
+    bool lines = strcmp(argv[1], "lines") == 0;
+
+    once = strcmp(argv[1], "accept") == 0;
+    kind = lines || once ? CHANNEL_TCP : channel_kind(argv[1]);
+    at = argv[2];
+    count = atol(argv[3]);
+    size = strtoul(argv[4], NULL, 10);
+    seconds = atof(argv[5]);
+    if (lines)
+        line = size / LINES;
+    return kind != CHANNEL_KINDS && count > 0 && size > 0 && seconds > 0 &&
+           (!lines || (line * LINES == size && 1 < line && line < SLICES));
+}
+
 int main(int argc, char **argv)
 {
-    enum channel_kind kind = argc == 6 ? channel_kind(argv[1]) : CHANNEL_KINDS;
-    long count = argc == 6 ? atol(argv[3]) : 0;
-    double seconds = argc == 6 ? atof(argv[5]) : 0;
     struct connection *connections;
 
-    size = argc == 6 ? strtoul(argv[4], NULL, 10) : 0;
-    if (kind == CHANNEL_KINDS || count <= 0 || size == 0 || seconds <= 0) {
-        fprintf(stderr, "usage: load tcp|unix|udp|tls PORT|PATH CONNECTIONS "
-                        "SIZE SECONDS\n");
+    if (argc != 6 || !parse(argv)) {
+        fprintf(stderr, "usage: load tcp|unix|udp|tls|lines|accept PORT|PATH "
+                        "CONNECTIONS SIZE SECONDS\n");
         return 2;
     }
     make_block();
@@ -179,10 +207,10 @@ int main(int argc, char **argv)
     if (connections == NULL || epoll < 0)
         load_fail("start");
     for (long i = 0; i < count; i++) {
-        connections[i].slice = (unsigned)i * 17 % SLICES;
-        open_connection(&connections[i], kind, argv[2]);
+        connections[i].slice = (size_t)i * 17 % SLICES;
+        open_connection(&connections[i]);
     }
-    run(connections, count, seconds);
+    run(connections);
     for (long i = 0; i < count; i++)
         channel_close(&connections[i].channel);
     return 0;

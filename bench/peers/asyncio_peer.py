@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MIT
 """
-The peer asyncio, and with --uvloop uvloop
+The peer asyncio, and by the same program any other loop for Python
 
-    asyncio_peer.py [--uvloop] WORK [N] | SERVICE AT [WHAT]
+    asyncio_peer.py [--loop MODULE] WORK [N] | SERVICE AT [WHAT]
 
-The command line, works, services and deadlines are those of peer.h. Both
-loops only mark a cancelled timer and clean up in a later turn, so the turn
-that follows is part of the cancelling.
+The loop is what MODULE.new_event_loop() makes: asyncio's, uvloop's, rota's,
+or that of limit_loop, the bare limit. The command line, works, services and
+deadlines are those of peer.h. asyncio and uvloop only mark a cancelled timer
+and clean up in a later turn, so the turn that follows is part of the
+cancelling.
 """
 
+import argparse
 import asyncio
+import importlib
 import resource
 import sys
 import time
 
+import asyncio_calls
 import asyncio_works
 from asyncio_net import SERVICES
 
@@ -239,42 +244,53 @@ WORKS = {
     "timer_cancel": (timer_cancel, MILLION),
     "timer_fire": (timer_fire, MILLION),
     "timer_churn": (timer_churn, 200_000),
+    "call_later-fire100000": (timer_fire, 100_000),
     "rss": (rss, SLEEPERS),
+    **asyncio_calls.WORKS,
     **asyncio_works.WORKS,
+}
+if not hasattr(asyncio, "timeout"):
+    del WORKS["timeout"]
+
+# What a loop has, where it has not everything
+ONLY = {
+    "uvloop": (WORKS.keys() | SERVICES.keys()) - {"sendfile"},
+    "limit_loop": {
+        *("call_soon", "call_soon-chain", "sleep0-1", "sleep0-100", "spawn1"),
+        *("gather1000", "taskgroup1000", "future", "queue", "timeout"),
+    },
 }
 
 
-def new_loop(with_uvloop):
-    if not with_uvloop:
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
+def parse_arguments():
+    parser = argparse.ArgumentParser()
+    add = parser.add_argument
+    add("--loop", default="asyncio", metavar="MODULE")
+    add("name", metavar="WORK|SERVICE")
+    add("argument", nargs="?", metavar="N|AT")
+    add("what", nargs="?", metavar="WHAT")
+    return parser.parse_args()
 
 
 def main():
-    args = sys.argv[1:]
-    with_uvloop = args[:1] == ["--uvloop"]
-    if with_uvloop:
-        args = args[1:]
-    if len(args) not in (1, 2, 3):
-        words = "[--uvloop] WORK [N] | SERVICE AT [WHAT]"
-        sys.exit(f"usage: {sys.argv[0]} {words}")
-    name = args[0]
-    loop = new_loop(with_uvloop)
-    asyncio.set_event_loop(loop)  # asyncio's children want it
-    if with_uvloop:
-        del SERVICES["sendfile"]  # it has none
-    if name in SERVICES and len(args) > 1:
-        serve = SERVICES[name](args[1], args[2] if len(args) == 3 else None)
-        loop.run_until_complete(serve)
-    if name not in WORKS:
-        print(name, "unsupported")
-        sys.exit(3)
-    work, n = WORKS[name]
-    n = int(args[1]) if len(args) == 2 else n
-    print(f"{name} {loop.run_until_complete(work(n)):.3f}")
+    args = parse_arguments()
+    loop = importlib.import_module(args.loop).new_event_loop()
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        asyncio.set_event_loop(loop)  # asyncio's children want it
+    name, argument = args.name, args.argument
+    has = ONLY.get(args.loop)
+    if has is not None and name not in has:
+        pass
+    elif name in SERVICES and argument:
+        loop.run_until_complete(SERVICES[name](argument, args.what))
+    elif name in WORKS:
+        work, n = WORKS[name]
+        figure = loop.run_until_complete(work(int(argument or n)))
+        print(f"{name} {figure:.3f}")
+        return 0
+    print(name, "unsupported")
+    return 3
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,7 +17,7 @@ import threading
 import weakref
 from asyncio import constants, coroutines
 
-from rota import _children, _core
+from rota import _children, _core, _fork
 
 
 class Loop(_core.Loop, asyncio.SelectorEventLoop):
@@ -36,12 +36,14 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         "_exception_handler",
         "_executor_shutdown_called",
         "_old_agen_hooks",
+        "_room",  # TLS in C keeps it here
         "_scheduled",
         "_signal_handlers",
         "_ssock",
         "_timer_cancelled_count",
         "_transports",
         "_unix_server_sockets",
+        "_watcher",
     )
 
     def __init__(self, selector: object = None) -> None:
@@ -61,7 +63,9 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         self._timer_cancelled_count = 0
         self._transports = weakref.WeakValueDictionary()
         self._unix_server_sockets = {}
+        self._watcher = _children.make_watcher()
         self.set_debug(coroutines._is_debug_mode())
+        _fork.loops.add(self)
 
     # --- Running ------------------------------------------------------------
 
@@ -83,7 +87,7 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
             if wakeup is not None:
-                signal.set_wakeup_fd(wakeup)
+                self._return_wakeup_fd(wakeup)
 
     def _take_wakeup_fd(self) -> int | None:
         """Let signals wake the main thread's loop; the fd to put back, or None."""
@@ -92,11 +96,23 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         if self._csock is None:
             self._make_self_pipe()
         ours = self._csock.fileno()
-        before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        try:
+            before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        except ValueError:  # in a sub-interpreter: the main one has the signals
+            return None
         if before in (-1, ours):
             return before
         signal.set_wakeup_fd(before)  # somebody else's, whom we leave alone
         return None
+
+    def _return_wakeup_fd(self, before: int) -> None:
+        """After a run: the loop's handlers hear of signals also between two runs."""
+        ours = -1 if self._csock is None else self._csock.fileno()
+        if self._signal_handlers:
+            before = ours
+        elif before == ours:
+            before = -1
+        signal.set_wakeup_fd(before)
 
     def _process_events(self, event_list: object) -> None:
         """For those who turn the loop themselves: select() has done it."""
@@ -107,7 +123,7 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         self, protocol, args, shell, stdin, stdout, stderr, bufsize, extra=None, **kwargs
     ):
         given = protocol, args, shell, stdin, stdout, stderr, bufsize, extra
-        if _children.has_own_watcher():
+        if _children.has_own_watcher(self):
             return await super()._make_subprocess_transport(*given, **kwargs)
         return await _children.make_subprocess_transport(self, *given, **kwargs)
 
@@ -151,6 +167,45 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
             transp._reset_empty_waiter()
             if reading:
                 transp.resume_reading()
+
+    # --- TLS ----------------------------------------------------------------
+
+    def _make_ssl_transport(
+        self,
+        rawsock,
+        protocol,
+        sslcontext,
+        waiter=None,
+        *,
+        server_side=False,
+        server_hostname=None,
+        extra=None,
+        server=None,
+        ssl_handshake_timeout=None,
+        ssl_shutdown_timeout=None,
+    ):
+        from rota import _tls
+
+        ssl_protocol = _tls.SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        self._make_socket_transport(
+            rawsock, ssl_protocol, extra=extra, server=server
+        )
+        return ssl_protocol._app_transport
+
+    async def start_tls(self, transport, protocol, sslcontext, **named):
+        """Upgrade a transport to TLS: see asyncio.loop.start_tls."""
+        from rota import _tls
+
+        return await _tls.start_tls(self, transport, protocol, sslcontext, **named)
 
 
 _core.SocketTransport._sendfile_compatible = constants._SendfileMode.TRY_NATIVE

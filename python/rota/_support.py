@@ -33,7 +33,12 @@ from rota._pipes import (  # noqa: F401
 
 create_task = asyncio.BaseEventLoop.create_task
 accept_connection = asyncio.SelectorEventLoop._accept_connection
-set_result_unless_done = futures._set_result_unless_cancelled
+
+
+def set_result_unless_done(future, result):
+    """For one that may have been woken before."""
+    if not future.done():
+        future.set_result(result)
 
 
 def wake_waiter(waiter):
@@ -114,6 +119,14 @@ def socket_extra(extra, sock):
             known["peername"] = sock.getpeername()
         except OSError:
             known["peername"] = None
+    if extra:
+        known.update(extra)
+    return known
+
+
+def named_extra(extra, sock, sockname, peername):
+    """The same, for names that are known already."""
+    known = {"socket": trsock.TransportSocket(sock), "sockname": sockname, "peername": peername}
     if extra:
         known.update(extra)
     return known

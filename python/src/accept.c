@@ -7,25 +7,16 @@
  * asyncio makes a task for each.
  */
 #include "transport.h"
+#include <sys/un.h>
 
-/* Python's socket object for a new fd, which is then its own. */
-static PyObject *wrap(PyObject *listener, int fd)
+/* Python's socket object for a new fd, which is then its own. The flag tells
+   it that the fd does not block. */
+static PyObject *wrap(PyObject *listener, const rota_address *from, int fd)
 {
-    static const char *const names[] = {"family", "type", "proto"};
-    PyObject *args[4] = {NULL, NULL, NULL, PyLong_FromLong(fd)};
-    PyObject *sock = NULL;
-    bool whole = args[3] != NULL;
+    PyObject *sock = PyObject_CallFunction((PyObject *)Py_TYPE(listener),
+                                           "iiii", from->storage.ss_family,
+                                           SOCK_STREAM | SOCK_NONBLOCK, 0, fd);
 
-    for (size_t i = 0; i < rota__countof(names); i++) {
-        args[i] = PyObject_GetAttrString(listener, names[i]);
-        whole = whole && args[i];
-    }
-    if (whole)
-        sock =
-            PyObject_CallFunctionObjArgs((PyObject *)Py_TYPE(listener), args[0],
-                                         args[1], args[2], args[3], NULL);
-    for (size_t i = 0; i < rota__countof(args); i++)
-        Py_XDECREF(args[i]);
     if (!sock)
         (void)rota__fd_close(fd);
     return sock;
@@ -52,15 +43,14 @@ static void report(LoopObject *self, PyObject *protocol)
         PyErr_Clear();
 }
 
-static void serve(LoopObject *self, PyObject *factory, PyObject *sock,
-                  PyObject *peer, PyObject *server)
+static void serve(LoopObject *self, PyObject *const *args, PyObject *sock,
+                  PyObject *extra, const rota_address *peer)
 {
-    PyObject *extra = Py_BuildValue("{sO}", "peername", peer);
-    PyObject *protocol = extra ? PyObject_CallNoArgs(factory) : NULL;
-    PyObject *transport = protocol
-                              ? core_socket_transport_new(self, sock, protocol,
-                                                          NULL, extra, server)
-                              : NULL;
+    PyObject *protocol = PyObject_CallNoArgs(args[0]);
+    PyObject *transport =
+        protocol ? core_socket_transport_new(self, sock, protocol, NULL, extra,
+                                             args[3], peer)
+                 : NULL;
 
     if (!transport) {
         close_quietly(sock);
@@ -68,24 +58,32 @@ static void serve(LoopObject *self, PyObject *factory, PyObject *sock,
     }
     Py_XDECREF(transport);
     Py_XDECREF(protocol);
-    Py_XDECREF(extra);
+}
+
+/* Of a Unix socket, whose peer may be gone already. */
+static PyObject *name_peer(const rota_address *from)
+{
+    PyObject *name = from->size > offsetof(struct sockaddr_un, sun_path)
+                         ? core_address_object(from)
+                         : PyUnicode_FromString("");
+    PyObject *extra = name ? Py_BuildValue("{sO}", "peername", name) : NULL;
+
+    Py_XDECREF(name);
+    return extra;
 }
 
 static void accepted(LoopObject *self, PyObject *const *args, int fd,
                      const rota_address *from)
 {
-    PyObject *sock = wrap(args[1], fd);
-    PyObject *peer = NULL;
+    bool local = from->storage.ss_family == AF_UNIX;
+    PyObject *sock = wrap(args[1], from, fd);
+    PyObject *extra = sock && local ? name_peer(from) : NULL;
 
-    if (sock)
-        peer = core_address_known(from->storage.ss_family)
-                   ? core_address_object(from)
-                   : PyObject_CallMethod(sock, "getpeername", NULL);
-    if (peer)
-        serve(self, args[0], sock, peer, args[3]);
-    else
+    if (!sock || PyErr_Occurred())
         report(self, NULL);
-    Py_XDECREF(peer);
+    else
+        serve(self, args, sock, extra, local ? NULL : from);
+    Py_XDECREF(extra);
     Py_XDECREF(sock);
 }
 

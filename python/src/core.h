@@ -98,6 +98,7 @@ typedef struct HandleObject HandleObject;
     X(sendto)                                                                  \
     X(set_result)                                                              \
     X(setblocking)                                                             \
+    X(feed_data)                                                               \
     X(_stream_reader_wr)                                                       \
     X(_buffer)                                                                 \
     X(_waiter)                                                                 \
@@ -119,7 +120,7 @@ struct core_state {
     PyObject *datagram_transport_type;
     PyObject *ssl_protocol_type; /* or NULL: see transport.h */
     PyObject *ssl_transport_type;
-    PyObject *ssl_room_type;     /* from here on: see ssl_protocol.h */
+    PyObject *ssl_room_type; /* from here on: see ssl_protocol.h */
     PyObject *ssl_object_type;
     PyObject *ssl_again;
     PyObject *ssl_do_handshake;
@@ -139,6 +140,7 @@ struct core_state {
     PyObject *plain_socket;  /* socket.socket */
     PyObject *stream_protocol_type; /* asyncio's */
     PyObject *stream_reader_type;
+    PyObject *feed_data;  /* its method, as it was */
     PyObject *loop_names; /* ("loop",) */
 #define CORE_NAME(name) PyObject *str_##name;
     CORE_NAMES(CORE_NAME)
@@ -193,7 +195,8 @@ bool core_stop_if_fatal(LoopObject *loop);
 /* Kept alive by the loop; detach() lets go of whatever hangs on it. */
 struct core_kept {
     struct rota__link link;
-    PyObject *object;                 /* it is embedded in */
+    PyObject *owner;  /* that it is embedded in, borrowed */
+    PyObject *object; /* the same while it is kept: the list's reference */
     void (*detach)(PyObject *object); /* the loop closes */
 };
 
@@ -207,7 +210,9 @@ struct LoopObject {
     unsigned long thread_id; /* that runs it, as threading.get_ident(); or 0 */
     PyThreadState *thread;   /* while the GIL is let go */
     struct rota__link kept;
-    struct rota__link popped; /* see ready.c */
+    struct rota__link popped;    /* see ready.c */
+    struct core_gather *gathers; /* to lend: see socket_transport.h */
+    int gather_count;
     struct rota__link dirty;  /* transports with writes to send: core_flush() */
     struct rota__link places; /* see sock_place.c */
     PyObject *readers;        /* fd: Handle */
@@ -244,6 +249,7 @@ extern PyMethodDef core_fork_methods[];
 
 /* Sends what the transports have gathered in this turn. */
 void core_flush(LoopObject *self);
+void core_free_gathers(LoopObject *self);
 /* One turn; 0, or -1 with an exception that ends the run. */
 int core_turn(LoopObject *self);
 /* Calls around the callback of a C-only handle: debug mode's clock. */
@@ -292,8 +298,8 @@ struct HandleObject {
     bool queued; /* in the ready queue or armed: that owns a reference */
     bool cancelled;
     bool running;
-    bool shared;  /* by call_soon_threadsafe() of Python 3.14 and later */
-    bool awaited; /* by a gate of another thread's */
+    bool shared;     /* by call_soon_threadsafe() of Python 3.14 and later */
+    bool awaited;    /* by a gate of another thread's */
     PyObject *spare; /* for a bound method's self while it is called */
     PyObject *args[];
 };
@@ -326,11 +332,11 @@ PyObject *core_address_object(const rota_address *address);
 /* Only if no name must be resolved; false without an exception otherwise. */
 bool core_address_parse(PyObject *object, int family, rota_address *out);
 
-/* Fills `out`, which holds what is not given; borrowed. False with an exception.
-   `known` ends with NULL; the first `needed` must be given. */
-bool core_parse_args(const char *function, const char *const *known,
-                     int needed, PyObject *const *args, Py_ssize_t count,
-                     PyObject *names, PyObject **out);
+/* Fills `out`, which holds what is not given; borrowed. False with an
+   exception. `known` ends with NULL; the first `needed` must be given. */
+bool core_parse_args(const char *function, const char *const *known, int needed,
+                     PyObject *const *args, Py_ssize_t count, PyObject *names,
+                     PyObject **out);
 
 #define CORE_ANY(function) (PyCFunction)(void (*)(void))(function)
 

@@ -389,7 +389,8 @@ static PyObject *get_args(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *get_callback(PyObject *op, void *Py_UNUSED(closure))
 {
     HandleObject *self = (HandleObject *)op;
-    bool gone = !self->callback || (self->cancelled && self->running);
+    bool gone = !self->callback ||
+                (self->cancelled && self->running && !self->loop->debug);
 
     return Py_NewRef(gone ? Py_None : self->callback);
 }

@@ -30,6 +30,7 @@ bool core_check_thread(LoopObject *self)
 void core_keep(LoopObject *self, struct core_kept *kept, PyObject *object,
                void (*detach)(PyObject *))
 {
+    kept->owner = object;
     kept->object = Py_NewRef(object);
     kept->detach = detach;
     rota__list_push(&self->kept, &kept->link);
@@ -172,6 +173,7 @@ static void loop_dealloc(PyObject *op)
     if (self->weakrefs)
         PyObject_ClearWeakRefs(op);
     (void)loop_clear(op);
+    core_free_gathers(self);
     if (self->loop)
         (void)rota_loop_free(self->loop);
     type->tp_free(op);

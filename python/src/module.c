@@ -182,7 +182,9 @@ static int module_exec(PyObject *module)
         PyRun_String("lambda: None", Py_eval_input, globals, globals);
     if (!state->breathe || intern_names(state) < 0 || look_up(state) < 0)
         return -1;
-    if (make_types(module, state) < 0)
+    state->feed_data =
+        PyObject_GetAttr(state->stream_reader_type, state->str_feed_data);
+    if (!state->feed_data || make_types(module, state) < 0)
         return -1;
     return core_support(state, "create_task") ? 0 : -1; /* while it can be */
 }

@@ -13,7 +13,6 @@
 #define ROTA_PYTHON_PIPE_TRANSPORT_H
 
 #include "transport.h"
-#include <structmember.h>
 
 typedef struct PipeObject PipeObject;
 
@@ -49,9 +48,10 @@ struct PipeObject {
     size_t low;
 };
 
-/* From what _make_read_pipe_transport and its sister are called with. */
-PyObject *core_pipe_new(LoopObject *loop, PyObject *args, PyObject *named,
-                        bool writer);
+extern const struct rota__conn_events core_pipe_events;
+/* Handles: connection_made() has been called; there is something to do. */
+void core_pipe_start(struct rota__handle *handle);
+void core_pipe_ready(struct rota__handle *handle);
 void core_pipe_read(PipeObject *self);
 void core_pipe_reader_went(PipeObject *self);
 void core_pipe_writable(struct rota__conn *conn);
@@ -61,6 +61,9 @@ void core_pipe_keep(PipeObject *self);
 void core_pipe_look(PipeObject *self);
 /* Runs a step of the transport's in its context. */
 void core_pipe_step(PipeObject *self, void (*step)(PipeObject *));
+/* The fd is watched no more. */
+void core_pipe_let_go(PipeObject *self);
+int core_pipe_close_file(PipeObject *self);
 /* Lets go of the fd and calls connection_lost() soon; 0, or -1 with an
    exception: the loop is closed. */
 int core_pipe_close(PipeObject *self, PyObject *exception);

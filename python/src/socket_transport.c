@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream socket's transport: its life, and what it receives
- *
- * Registered once, with edges; one read a turn, so that a busy peer starves
- * nobody. A small message goes through the loop's scratch memory into a bytes
- * object of its size; where much came last time, the next read goes into a
- * bytes object that is large enough at once.
+ * A stream socket's transport: its life
  */
 #include "socket_transport.h"
 #include <structmember.h>
-
-#define DIRECT_FROM 8192 /* bytes: below it, a copy is cheaper */
-#define READ_MOST 262144 /* asyncio's max_size */
 
 /* --- Reports ------------------------------------------------------------- */
 
@@ -54,273 +46,6 @@ void core_socket_failed(SocketTransportObject *self, int err,
     core_socket_fatal(self, message);
 }
 
-/* --- Receiving ----------------------------------------------------------- */
-
-static bool wants_data(const SocketTransportObject *self)
-{
-    return !self->paused && !self->closing && !self->ended && !self->lost;
-}
-
-static void read_soon(SocketTransportObject *self)
-{
-    if (self->conn.may_read && wants_data(self) &&
-        rota__list_empty(&self->on_readable.link))
-        rota__ready(self->loop->loop, &self->on_readable);
-}
-
-static void socket_readable(struct rota__conn *conn)
-{
-    read_soon(rota__container_of(conn, SocketTransportObject, conn));
-}
-
-static int close_socket(SocketTransportObject *self);
-
-static void end_of_data(SocketTransportObject *self)
-{
-    PyObject *answer = NULL;
-    int keep;
-
-    core_socket_log(self, "%r received EOF");
-    if (self->ops) {
-        keep = self->ops->eof_received(self->protocol);
-    } else {
-        answer = PyObject_CallMethodNoArgs(self->protocol,
-                                           self->loop->state->str_eof_received);
-        keep = answer ? PyObject_IsTrue(answer) : -1;
-        Py_XDECREF(answer);
-    }
-    if (keep < 0)
-        core_socket_fatal(self,
-                          "Fatal error: protocol.eof_received() call failed.");
-    else if (keep)
-        self->ended = true;
-    else if (close_socket(self) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
-}
-
-/* True if there are bytes. */
-static bool received(SocketTransportObject *self, intptr_t n)
-{
-    if (rota__likely(n > 0))
-        return true;
-    if (n == 0)
-        end_of_data(self);
-    else if (n != -EAGAIN)
-        core_socket_failed(self, (int)n,
-                           "Fatal read error on socket transport");
-    return false;
-}
-
-static void data_failed(SocketTransportObject *self)
-{
-    core_socket_fatal(self,
-                      "Fatal error: protocol.data_received() call failed.");
-}
-
-static void give(SocketTransportObject *self, PyObject *data)
-{
-    PyObject *done;
-
-    done = PyObject_CallMethodOneArg(
-        self->protocol, self->loop->state->str_data_received, data);
-    if (rota__likely(done != NULL))
-        Py_DECREF(done);
-    else
-        core_socket_fatal(self,
-                          "Fatal error: protocol.data_received() call failed.");
-}
-
-/* Straight into the object that the protocol gets. */
-static PyObject *read_directly(SocketTransportObject *self, intptr_t *n)
-{
-    PyObject *data =
-        PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->expected);
-
-    if (!data) {
-        *n = -ENOMEM;
-        PyErr_Clear();
-        return NULL;
-    }
-    *n = rota__conn_read(&self->conn, PyBytes_AS_STRING(data), self->expected);
-    if (*n <= 0)
-        Py_CLEAR(data);
-    else if ((size_t)*n < self->expected)
-        (void)_PyBytes_Resize(&data, (Py_ssize_t)*n);
-    return data;
-}
-
-static PyObject *read_through(SocketTransportObject *self, intptr_t *n)
-{
-    char *scratch = rota__scratch(self->loop->loop);
-
-    *n = -ENOMEM;
-    if (scratch)
-        *n = rota__conn_read(&self->conn, scratch, ROTA__SCRATCH);
-    return *n > 0 ? PyBytes_FromStringAndSize(scratch, (Py_ssize_t)*n) : NULL;
-}
-
-/* What came decides how the next is read. */
-static void expect(SocketTransportObject *self, size_t n)
-{
-    size_t next = ROTA__SCRATCH;
-
-    if (n < DIRECT_FROM) {
-        self->expected = 0;
-        return;
-    }
-    while (next < READ_MOST && next < 2 * n)
-        next *= 2;
-    self->expected = next;
-}
-
-/* A stream's buffer takes it from the scratch memory. */
-static void read_for_stream(SocketTransportObject *self)
-{
-    char *scratch = rota__scratch(self->loop->loop);
-    intptr_t n = -ENOMEM;
-    PyObject *data;
-    int fed;
-
-    if (scratch)
-        n = rota__conn_read(&self->conn, scratch, READ_MOST);
-    if (!received(self, n))
-        return;
-    fed = core_feed(self, scratch, (size_t)n);
-    if (rota__likely(fed > 0))
-        return;
-    data = fed < 0 ? NULL : PyBytes_FromStringAndSize(scratch, (Py_ssize_t)n);
-    if (!data) {
-        data_failed(self);
-        return;
-    }
-    give(self, data);
-    Py_DECREF(data);
-}
-
-static void read_data(SocketTransportObject *self)
-{
-    intptr_t n;
-    PyObject *data =
-        self->expected ? read_directly(self, &n) : read_through(self, &n);
-
-    if (rota__likely(data != NULL)) {
-        expect(self, (size_t)n);
-        give(self, data);
-        Py_DECREF(data);
-    } else if (n > 0) {
-        core_socket_failed(self, -ENOMEM,
-                           "Fatal read error on socket transport");
-    } else {
-        (void)received(self, n);
-    }
-}
-
-/* A protocol in C lends its memory. */
-static void read_for_c(SocketTransportObject *self)
-{
-    size_t size = 0;
-    char *buf = self->ops->get_buffer(self->protocol, &size);
-    intptr_t n = -ENOMEM;
-
-    if (!wants_data(self))
-        return;
-    if (buf)
-        n = rota__conn_read(&self->conn, buf, size);
-    if (received(self, n))
-        self->ops->buffer_updated(self->protocol, (size_t)n);
-}
-
-static int get_buffer(SocketTransportObject *self, Py_buffer *view)
-{
-    PyObject *hint = PyLong_FromLong(-1), *buffer;
-    int err = -1;
-
-    buffer = hint ? PyObject_CallMethodOneArg(
-                        self->protocol, self->loop->state->str_get_buffer, hint)
-                  : NULL;
-    Py_XDECREF(hint);
-    if (buffer && PyObject_Size(buffer) == 0)
-        PyErr_SetString(PyExc_RuntimeError,
-                        "get_buffer() returned an empty buffer");
-    else if (buffer)
-        err = PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE);
-    Py_XDECREF(buffer);
-    return err;
-}
-
-static void tell_updated(SocketTransportObject *self, intptr_t n)
-{
-    PyObject *count = PyLong_FromSsize_t((Py_ssize_t)n);
-    PyObject *done = count ? PyObject_CallMethodOneArg(
-                                 self->protocol,
-                                 self->loop->state->str_buffer_updated, count)
-                           : NULL;
-
-    Py_XDECREF(count);
-    if (done)
-        Py_DECREF(done);
-    else
-        core_socket_fatal(
-            self, "Fatal error: protocol.buffer_updated() call failed.");
-}
-
-static void read_into_buffer(SocketTransportObject *self)
-{
-    Py_buffer view;
-    intptr_t n;
-
-    if (get_buffer(self, &view) < 0) {
-        core_socket_fatal(self,
-                          "Fatal error: protocol.get_buffer() call failed.");
-        return;
-    }
-    n = rota__conn_read(&self->conn, view.buf, (size_t)view.len);
-    PyBuffer_Release(&view);
-    if (received(self, n))
-        tell_updated(self, n);
-}
-
-static void read_some(SocketTransportObject *self)
-{
-    if (self->ops)
-        read_for_c(self);
-    else if (self->feeds)
-        read_for_stream(self);
-    else if (self->buffered)
-        read_into_buffer(self);
-    else
-        read_data(self);
-}
-
-static void on_readable(struct rota__handle *handle)
-{
-    SocketTransportObject *self =
-        rota__container_of(handle, SocketTransportObject, on_readable);
-    int64_t began;
-
-    if (!wants_data(self))
-        return;
-    Py_INCREF(self);
-    began = core_step_begin(self->loop);
-    if (rota__likely(PyContext_Enter(self->context) == 0)) {
-        read_some(self);
-        if (!PyErr_Occurred() || !self->loop->failed)
-            (void)PyContext_Exit(self->context);
-        else { /* the run ends with that exception */
-            PyObject *exception = core_take_exception();
-
-            (void)PyContext_Exit(self->context);
-            core_give_exception(exception);
-        }
-    } else {
-        core_socket_fatal(self, "Fatal error: the context is in use");
-    }
-    if (rota__unlikely(self->loop->debug))
-        core_step_end(self->loop, began, (PyObject *)self);
-    read_soon(self);
-    Py_DECREF(self);
-}
-
 /* --- Ending -------------------------------------------------------------- */
 
 static int lose_soon(SocketTransportObject *self)
@@ -351,7 +76,7 @@ static void socket_closed(struct rota__conn *conn)
 }
 
 static const struct rota__conn_events events = {
-    .readable = socket_readable,
+    .readable = core_socket_readable,
     .writable = core_socket_writable,
     .drained = core_socket_drained,
     .closed = socket_closed,
@@ -370,7 +95,7 @@ void core_socket_force_close(SocketTransportObject *self, PyObject *exc)
 }
 
 /* 0, or -1 with an exception: the loop is closed. */
-static int close_socket(SocketTransportObject *self)
+int core_socket_close(SocketTransportObject *self)
 {
     if (self->closing)
         return 0;
@@ -388,7 +113,7 @@ static PyObject *socket_close(PyObject *op, PyObject *Py_UNUSED(none))
 {
     SocketTransportObject *self = (SocketTransportObject *)op;
 
-    if (close_socket(self) < 0)
+    if (core_socket_close(self) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -490,6 +215,11 @@ static void detach(PyObject *op)
     rota__conn_destroy(&self->conn);
 }
 
+void core_socket_keep(SocketTransportObject *self)
+{
+    core_keep(self->loop, &self->kept, (PyObject *)self, detach);
+}
+
 /* --- Reading, paused ----------------------------------------------------- */
 
 static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -501,6 +231,8 @@ static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
     self->paused = true;
     rota__unready(&self->on_readable);
     core_socket_log(self, "%r pauses reading");
+    if (core_socket_buffered(self) == 0 && !self->empty_waiter)
+        core_let_go(&self->kept); /* whoever wants it has it */
     Py_RETURN_NONE;
 }
 
@@ -511,7 +243,9 @@ static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
     if (self->closing || !self->paused)
         Py_RETURN_NONE;
     self->paused = false;
-    read_soon(self);
+    if (!self->kept.object && !self->conn.closed)
+        core_socket_keep(self);
+    core_socket_read_soon(self);
     core_socket_log(self, "%r resumes reading");
     Py_RETURN_NONE;
 }
@@ -539,7 +273,8 @@ static int use_protocol(SocketTransportObject *self, PyObject *protocol)
     self->ops = NULL;
     self->buffered = self->feeds = false;
     if (state->ssl_protocol_type &&
-        Py_TYPE(protocol) == (PyTypeObject *)state->ssl_protocol_type) {
+        PyObject_TypeCheck(protocol,
+                           (PyTypeObject *)state->ssl_protocol_type)) {
         self->ops = ((CoreProtocolObject *)protocol)->ops;
     } else {
         function = core_support(state, "is_buffered");
@@ -569,19 +304,6 @@ static PyObject *socket_get_protocol(PyObject *op, PyObject *Py_UNUSED(none))
     return Py_NewRef(protocol ? protocol : Py_None);
 }
 
-static PyObject *socket_get_extra_info(PyObject *op, PyObject *args)
-{
-    SocketTransportObject *self = (SocketTransportObject *)op;
-    PyObject *name, *otherwise = Py_None, *found;
-
-    if (!PyArg_ParseTuple(args, "O|O", &name, &otherwise))
-        return NULL;
-    found = PyDict_GetItemWithError(self->extra, name);
-    if (!found && PyErr_Occurred())
-        return NULL;
-    return Py_NewRef(found ? found : otherwise);
-}
-
 /* --- Making -------------------------------------------------------------- */
 
 /* connection_made(transport), and then the waiter, in turns of their own. */
@@ -600,38 +322,21 @@ static int announce(SocketTransportObject *self, PyObject *waiter)
     return err;
 }
 
-static int open_conn(SocketTransportObject *self)
+static int open_conn(SocketTransportObject *self, int fd, int family)
 {
-    PyObject *family = PyObject_GetAttrString(self->sock, "family");
-    int fd = PyObject_AsFileDescriptor(self->sock);
-    long number = family ? PyLong_AsLong(family) : -1;
-    int err;
+    int err =
+        family == AF_UNIX
+            ? rota__conn_open_unix(&self->conn, self->loop->loop, fd, &events)
+            : rota__conn_open(&self->conn, self->loop->loop, fd, &events);
 
-    Py_XDECREF(family);
-    if (fd < 0 || PyErr_Occurred())
-        return -1;
-    err = number == AF_UNIX
-              ? rota__conn_open_unix(&self->conn, self->loop->loop, fd, &events)
-              : rota__conn_open(&self->conn, self->loop->loop, fd, &events);
     self->conn.lent = true;
     if (err < 0) {
         self->conn.closed = true;
         (void)core_raise(err);
         return -1;
     }
-    core_keep(self->loop, &self->kept, (PyObject *)self, detach);
+    core_socket_keep(self);
     return 0;
-}
-
-static int fill_extra(SocketTransportObject *self, PyObject *extra)
-{
-    PyObject *function = core_support(self->loop->state, "socket_extra");
-
-    self->extra = function
-                      ? PyObject_CallFunctionObjArgs(
-                            function, extra ? extra : Py_None, self->sock, NULL)
-                      : NULL;
-    return self->extra ? 0 : -1;
 }
 
 static int join_server(SocketTransportObject *self, PyObject *server)
@@ -648,9 +353,7 @@ static int join_server(SocketTransportObject *self, PyObject *server)
     return done ? 0 : -1;
 }
 
-PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
-                                    PyObject *protocol, PyObject *waiter,
-                                    PyObject *extra, PyObject *server)
+static SocketTransportObject *allocate(LoopObject *loop)
 {
     PyTypeObject *type = (PyTypeObject *)loop->state->socket_transport_type;
     SocketTransportObject *self =
@@ -660,17 +363,36 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
         return NULL;
     self->loop = (LoopObject *)Py_NewRef(loop);
     self->conn.closed = true;
+    self->conn.watch.fd = -1;
     self->high = ROTA__HIGH_WATER;
     self->low = ROTA__LOW_WATER;
-    self->on_readable.run = on_readable;
+    self->on_readable.run = core_socket_on_readable;
     rota__list_init(&self->on_readable.link);
     rota__list_init(&self->dirty);
     rota__list_init(&self->kept.link);
+    return self;
+}
+
+PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
+                                    PyObject *protocol, PyObject *waiter,
+                                    PyObject *extra, PyObject *server,
+                                    const rota_address *peer)
+{
+    SocketTransportObject *self = allocate(loop);
+    int fd = self ? PyObject_AsFileDescriptor(sock) : -1;
+    int family;
+
+    if (fd < 0) {
+        Py_XDECREF(self);
+        return NULL;
+    }
     self->context = PyContext_CopyCurrent();
     if (!self->context || use_protocol(self, protocol) < 0)
         goto fail;
     self->sock = Py_NewRef(sock);
-    if (fill_extra(self, extra) < 0 || open_conn(self) < 0 ||
+    self->file = Py_NewRef(sock);
+    family = core_socket_learn_names(self, fd, extra, peer);
+    if (family < 0 || open_conn(self, fd, family) < 0 ||
         join_server(self, server) < 0 || announce(self, waiter) < 0)
         goto fail;
     return (PyObject *)self;
@@ -698,7 +420,7 @@ static PyObject *make_socket_transport(PyObject *op, PyObject *args,
     self = (LoopObject *)op;
     if (PyObject_TypeCheck(sock, (PyTypeObject *)self->state->socket_class))
         return core_socket_transport_new(self, sock, protocol, waiter, extra,
-                                         server);
+                                         server, NULL);
     /* What only looks like a socket gets asyncio's transport. */
     function = core_support(self->state, "make_foreign_transport");
     if (!function)
@@ -723,7 +445,7 @@ PyObject *core_transport_at(LoopObject *loop, int fd)
     struct rota__conn *conn = rota__conn_of(loop->loop, fd);
 
     return conn ? rota__container_of(conn, struct core_kept_conn, conn)
-                      ->kept.object
+                      ->kept.owner
                 : NULL;
 }
 
@@ -756,6 +478,7 @@ static int socket_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->extra);
     Py_VISIT(self->loop);
     Py_VISIT(self->sock);
+    Py_VISIT(self->file);
     Py_VISIT(self->protocol);
     Py_VISIT(self->server);
     Py_VISIT(self->context);
@@ -773,6 +496,7 @@ static int socket_clear(PyObject *op)
     core_socket_forget_gathered(self);
     Py_CLEAR(self->extra);
     Py_CLEAR(self->sock);
+    Py_CLEAR(self->file);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->server);
     Py_CLEAR(self->context);
@@ -787,6 +511,7 @@ static void socket_finalize(PyObject *op)
     SocketTransportObject *self = (SocketTransportObject *)op;
     PyObject *exception = core_take_exception();
 
+    rota__conn_destroy(&self->conn);
     if (self->sock) {
         if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
             PyErr_WriteUnraisable(op);
@@ -809,6 +534,7 @@ static void socket_dealloc(PyObject *op)
     if (self->weakrefs)
         PyObject_ClearWeakRefs(op);
     rota__unready(&self->on_readable);
+    core_socket_forget_gathered(self);
     (void)socket_clear(op);
     Py_CLEAR(self->loop);
     PyObject_GC_Del(op);
@@ -846,6 +572,7 @@ static PyObject *get_buffered(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef socket_getset[] = {
+    {"_extra", core_socket_get_extra, NULL, NULL, NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_protocol_paused", get_writing_paused, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
@@ -889,8 +616,6 @@ static PyMethodDef socket_methods[] = {
      "Return True if the transport reads."},
     {"set_protocol", socket_set_protocol, METH_O, "Set another protocol."},
     {"get_protocol", socket_get_protocol, METH_NOARGS, "Return the protocol."},
-    {"get_extra_info", socket_get_extra_info, METH_VARARGS,
-     "Return what is known by a name ('peername', 'socket', ...)."},
     {"_force_close", socket_force_close, METH_O, NULL},
     {"_fatal_error", socket_fatal_error, METH_VARARGS, NULL},
     {"_call_connection_lost", socket_call_connection_lost, METH_O, NULL},
@@ -922,8 +647,8 @@ static PyType_Spec socket_spec = {
 
 PyType_Spec *core_make_socket_spec(void)
 {
-    static const PyMethodDef *const parts[] = {socket_methods,
-                                               core_socket_write_methods};
+    static const PyMethodDef *const parts[] = {
+        socket_methods, core_socket_write_methods, core_socket_info_methods};
 
     core_join_methods(all_methods, parts, rota__countof(parts));
     return &socket_spec;

@@ -11,8 +11,23 @@
 #define ROTA_PYTHON_SOCKET_TRANSPORT_H
 
 #include "transport.h"
+#include <netinet/in.h>
 
-#define CORE_GATHERED 16
+#define CORE_GATHERED ROTA__PARTS_AT_ONCE
+
+/* What a transport has gathered; the loop has some of them to lend. */
+struct core_gather {
+    struct core_gather *next;
+    size_t size;
+    int count;
+    PyObject *parts[CORE_GATHERED];
+};
+
+/* A socket's name, as the system has it; size 0: not known. */
+struct core_name {
+    unsigned char size;
+    char bytes[sizeof(struct sockaddr_in6)];
+};
 
 /* asyncio's _FlowControlMixin has slots, too: the loop and, not used, three. */
 typedef struct {
@@ -22,6 +37,7 @@ typedef struct {
     struct core_kept kept;
     struct rota__conn conn;
     PyObject *sock; /* NULL when it is closed */
+    PyObject *file; /* the same, for get_extra_info() */
     PyObject *protocol;
     PyObject *server; /* or NULL */
     PyObject *context;
@@ -33,24 +49,22 @@ typedef struct {
     struct rota__handle on_readable;
     struct rota__handle on_lost;
     struct rota__link dirty; /* in loop->dirty while something is gathered */
-    PyObject *gathered[CORE_GATHERED];
-    size_t gathered_size;
-    int gathered_count;
+    struct core_gather *gathered; /* or NULL */
     int lost;        /* asyncio's _conn_lost: also counts writes for nothing */
     size_t expected; /* bytes of the next read, as a guess */
     size_t high;
     size_t low;
+    bool extra_full; /* `extra` has all; before that, what the maker gave */
+    struct core_name peer;
+    struct core_name local;
     bool buffered; /* the protocol is a BufferedProtocol */
     bool feeds;    /* it is asyncio's of streams */
-    bool attached; /* to its server */
     bool protocol_connected;
-    bool reading_started;
     bool paused;
     bool writing_paused;
     bool closing;
     bool eof;   /* write_eof() was called */
     bool ended; /* the peer's end was read, and we stay open */
-    bool writing_failed;
 } SocketTransportObject;
 
 /* The error ends the connection: reported as asyncio does, then closed. Takes
@@ -60,6 +74,18 @@ void core_socket_fatal(SocketTransportObject *self, const char *message);
 void core_socket_failed(SocketTransportObject *self, int err,
                         const char *message);
 void core_socket_force_close(SocketTransportObject *self, PyObject *exc);
+/* 0, or -1 with an exception: the loop is closed. */
+int core_socket_close(SocketTransportObject *self);
+/* The loop keeps it alive, until its fd is closed or it is paused. */
+void core_socket_keep(SocketTransportObject *self);
+/* Reads in this turn or the next, if there is something. */
+void core_socket_read_soon(SocketTransportObject *self);
+void core_socket_readable(struct rota__conn *conn);
+void core_socket_on_readable(struct rota__handle *handle);
+/* The socket's family, or -1 with an exception. `peer` may be NULL. */
+int core_socket_learn_names(SocketTransportObject *self, int fd,
+                            PyObject *extra, const rota_address *peer);
+PyObject *core_socket_get_extra(PyObject *op, void *closure);
 /* Sends what is gathered. */
 void core_socket_flush(SocketTransportObject *self);
 void core_socket_forget_gathered(SocketTransportObject *self);
@@ -76,5 +102,6 @@ bool core_feeds(core_state *state, PyObject *protocol);
 int core_feed(SocketTransportObject *self, const char *data, size_t size);
 
 extern PyMethodDef core_socket_write_methods[];
+extern PyMethodDef core_socket_info_methods[];
 
 #endif

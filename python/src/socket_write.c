@@ -10,7 +10,8 @@
 
 size_t core_socket_buffered(const SocketTransportObject *self)
 {
-    return self->gathered_size + rota__buffer_size(&self->conn.out);
+    return (self->gathered ? self->gathered->size : 0) +
+           rota__buffer_size(&self->conn.out);
 }
 
 static void tell_protocol(SocketTransportObject *self, PyObject *name,
@@ -54,62 +55,129 @@ static void resume_if_drained(SocketTransportObject *self)
 
 /* --- Gathering ----------------------------------------------------------- */
 
-void core_socket_forget_gathered(SocketTransportObject *self)
+#define MOST_LENT 64 /* kept by a loop when nobody needs them */
+
+static struct core_gather *borrow(LoopObject *loop)
 {
-    rota__list_remove(&self->dirty);
-    self->gathered_size = 0;
-    while (self->gathered_count > 0)
-        Py_DECREF(self->gathered[--self->gathered_count]);
+    struct core_gather *gather = loop->gathers;
+
+    if (gather) {
+        loop->gathers = gather->next;
+        loop->gather_count--;
+    } else {
+        gather = rota__alloc(sizeof *gather);
+    }
+    if (gather) {
+        gather->size = 0;
+        gather->count = 0;
+    }
+    return gather;
 }
 
-static int queue_rest(SocketTransportObject *self, size_t sent)
+static void give_back(LoopObject *loop, struct core_gather *gather)
+{
+    for (int i = 0; i < gather->count; i++)
+        Py_DECREF(gather->parts[i]);
+    if (loop->gather_count >= MOST_LENT) {
+        rota__free(gather);
+        return;
+    }
+    gather->next = loop->gathers;
+    loop->gathers = gather;
+    loop->gather_count++;
+}
+
+void core_free_gathers(LoopObject *loop)
+{
+    struct core_gather *gather;
+
+    while ((gather = loop->gathers) != NULL) {
+        loop->gathers = gather->next;
+        rota__free(gather);
+    }
+    loop->gather_count = 0;
+}
+
+static struct core_gather *take_gathered(SocketTransportObject *self)
+{
+    struct core_gather *gather = self->gathered;
+
+    self->gathered = NULL;
+    rota__list_remove(&self->dirty);
+    return gather;
+}
+
+void core_socket_forget_gathered(SocketTransportObject *self)
+{
+    if (self->gathered)
+        give_back(self->loop, take_gathered(self));
+}
+
+static int queue_rest(SocketTransportObject *self,
+                      const struct core_gather *gather, size_t sent)
 {
     int err = 0;
 
-    for (int i = 0; i < self->gathered_count && err == 0; i++) {
-        size_t size = (size_t)PyBytes_GET_SIZE(self->gathered[i]);
+    for (int i = 0; i < gather->count && err == 0; i++) {
+        size_t size = (size_t)PyBytes_GET_SIZE(gather->parts[i]);
         size_t skip = sent < size ? sent : size;
 
         sent -= skip;
         if (skip < size)
             err = rota__conn_queue(&self->conn,
-                                   PyBytes_AS_STRING(self->gathered[i]) + skip,
+                                   PyBytes_AS_STRING(gather->parts[i]) + skip,
                                    size - skip);
     }
     return err;
 }
 
-static intptr_t send_gathered(SocketTransportObject *self)
+/* What is gathered and, behind it, `size` bytes more. */
+static intptr_t send_gathered(SocketTransportObject *self,
+                              const struct core_gather *gather,
+                              const char *data, size_t size)
 {
-    struct iovec parts[CORE_GATHERED];
+    struct iovec parts[CORE_GATHERED + 1];
+    int count = gather->count;
 
-    if (self->gathered_count == 1)
-        return rota__conn_write(&self->conn,
-                                PyBytes_AS_STRING(self->gathered[0]),
-                                self->gathered_size);
-    for (int i = 0; i < self->gathered_count; i++)
+    for (int i = 0; i < count; i++)
         parts[i] = (struct iovec){
-            .iov_base = PyBytes_AS_STRING(self->gathered[i]),
-            .iov_len = (size_t)PyBytes_GET_SIZE(self->gathered[i]),
+            .iov_base = PyBytes_AS_STRING(gather->parts[i]),
+            .iov_len = (size_t)PyBytes_GET_SIZE(gather->parts[i]),
         };
-    return rota__conn_writev(&self->conn, parts, self->gathered_count);
+    if (size > 0)
+        parts[count++] = (struct iovec){(char *)data, size};
+    if (count == 1)
+        return rota__conn_write(&self->conn, parts[0].iov_base,
+                                parts[0].iov_len);
+    return rota__conn_writev(&self->conn, parts, count);
+}
+
+/* The same, and what the kernel does not take is copied. */
+static void send_all(SocketTransportObject *self, const char *data, size_t size)
+{
+    struct core_gather none = {.count = 0};
+    struct core_gather *gather = self->gathered ? take_gathered(self) : &none;
+    intptr_t n = send_gathered(self, gather, data, size);
+    int err = n < 0 ? (int)n : 0;
+
+    if (rota__unlikely(n >= 0 && (size_t)n < gather->size + size)) {
+        size_t sent = (size_t)n;
+
+        err = queue_rest(self, gather, sent);
+        sent = sent > gather->size ? sent - gather->size : 0;
+        if (err == 0 && sent < size)
+            err = rota__conn_queue(&self->conn, data + sent, size - sent);
+    }
+    if (gather != &none)
+        give_back(self->loop, gather);
+    if (rota__unlikely(err < 0))
+        core_socket_failed(self, err, "Fatal write error on socket transport");
 }
 
 void core_socket_flush(SocketTransportObject *self)
 {
-    intptr_t n;
-    int err = 0;
-
-    if (self->gathered_count == 0)
-        return;
-    n = send_gathered(self);
-    if (rota__unlikely(n < 0))
-        err = (int)n;
-    else if (rota__unlikely((size_t)n < self->gathered_size))
-        err = queue_rest(self, (size_t)n);
-    core_socket_forget_gathered(self);
-    if (rota__unlikely(err < 0))
-        core_socket_failed(self, err, "Fatal write error on socket transport");
+    if (self->gathered)
+        send_all(self, NULL, 0);
 }
 
 void core_flush(LoopObject *loop)
@@ -128,36 +196,55 @@ void core_flush(LoopObject *loop)
     }
 }
 
+/* One that is paused is kept by nobody, unless it has something to send. */
+static void keep_alive(SocketTransportObject *self)
+{
+    if (rota__unlikely(!self->kept.object) && !self->conn.closed)
+        core_socket_keep(self);
+}
+
+/* What may change before the turn is over is sent now, and what is so much
+   that it would leave the processor's cache meanwhile. */
+#define AT_ONCE_FROM 4096
+
+static void send_now(SocketTransportObject *self, const char *data, size_t size)
+{
+    send_all(self, data, size);
+    if (self->lost)
+        return;
+    if (rota__buffer_size(&self->conn.out) > 0)
+        keep_alive(self);
+    pause_if_full(self);
+}
+
+static void send_bytes(SocketTransportObject *self, PyObject *bytes)
+{
+    send_now(self, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+}
+
 static void gather(SocketTransportObject *self, PyObject *bytes)
 {
-    if (self->gathered_count == 0)
+    struct core_gather *gather = self->gathered;
+
+    if (PyBytes_GET_SIZE(bytes) >= AT_ONCE_FROM) {
+        send_bytes(self, bytes);
+        return;
+    }
+    keep_alive(self);
+    if (!gather) {
+        gather = self->gathered = borrow(self->loop);
+        if (!gather) {
+            send_bytes(self, bytes);
+            return;
+        }
         rota__list_push(&self->loop->dirty, &self->dirty);
-    self->gathered[self->gathered_count++] = Py_NewRef(bytes);
-    self->gathered_size += (size_t)PyBytes_GET_SIZE(bytes);
-    if (self->gathered_count < CORE_GATHERED &&
-        self->gathered_size <= self->high)
+    }
+    gather->parts[gather->count++] = Py_NewRef(bytes);
+    gather->size += (size_t)PyBytes_GET_SIZE(bytes);
+    if (gather->count < CORE_GATHERED && gather->size <= self->high)
         return;
     core_socket_flush(self);
     if (!self->lost)
-        pause_if_full(self);
-}
-
-/* What may change before the turn is over is sent now. */
-static void send_now(SocketTransportObject *self, const char *data, size_t size)
-{
-    intptr_t n;
-    int err = 0;
-
-    core_socket_flush(self);
-    if (self->lost)
-        return;
-    n = rota__conn_write(&self->conn, data, size);
-    if (n >= 0 && (size_t)n < size)
-        err = rota__conn_queue(&self->conn, data + n, size - (size_t)n);
-    if (n < 0 || err < 0)
-        core_socket_failed(self, n < 0 ? (int)n : err,
-                           "Fatal write error on socket transport");
-    else
         pause_if_full(self);
 }
 

@@ -14,6 +14,18 @@ bool core_feeds(core_state *state, PyObject *protocol)
     return Py_TYPE(protocol) == (PyTypeObject *)state->stream_protocol_type;
 }
 
+/* Nobody has put another function in the place of feed_data(). */
+static bool has_own_feed(core_state *state, PyObject *reader)
+{
+    PyObject *method = PyObject_GetAttr(reader, state->str_feed_data);
+    bool own = method && PyMethod_Check(method) &&
+               PyMethod_GET_FUNCTION(method) == state->feed_data;
+
+    Py_XDECREF(method);
+    PyErr_Clear();
+    return own;
+}
+
 /* The protocol's reader, a new reference; NULL without an exception if there
    is none of the class that we know. */
 static PyObject *reader_of(core_state *state, PyObject *protocol)
@@ -25,7 +37,9 @@ static PyObject *reader_of(core_state *state, PyObject *protocol)
         reader = PyObject_CallNoArgs(ref);
     Py_XDECREF(ref);
     PyErr_Clear();
-    if (reader && Py_TYPE(reader) != (PyTypeObject *)state->stream_reader_type)
+    if (reader &&
+        (Py_TYPE(reader) != (PyTypeObject *)state->stream_reader_type ||
+         !has_own_feed(state, reader)))
         Py_CLEAR(reader);
     return reader;
 }

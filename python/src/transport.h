@@ -74,11 +74,13 @@ size_t core_transport_buffered(PyObject *op);
 /*
  * A new transport for a connected, non-blocking socket: asyncio's
  * _make_socket_transport. Calls protocol.connection_made and then wakes the
- * waiter (a Future or None), both by call_soon. A new reference or NULL.
+ * waiter (a Future or None), both by call_soon. `peer` is its name, or NULL. A
+ * new reference or NULL.
  */
 PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
                                     PyObject *protocol, PyObject *waiter,
-                                    PyObject *extra, PyObject *server);
+                                    PyObject *extra, PyObject *server,
+                                    const rota_address *peer);
 
 PyType_Spec *core_make_socket_spec(void);
 extern PyMethodDef core_socket_methods[];

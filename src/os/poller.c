@@ -49,8 +49,8 @@ static void watch_again(struct rota__poller *poller, size_t fd)
 
     entry->known = false;
     entry->generation++;
-    if (entry->watch && poller->ops->change(poller, (int)fd, 0,
-                                            entry->watch->events) < 0) {
+    if (entry->watch &&
+        poller->ops->change(poller, (int)fd, 0, entry->watch->events) < 0) {
         entry->watch->events = 0;
         entry->watch = NULL;
         poller->watched--;
