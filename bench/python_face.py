@@ -223,4 +223,5 @@ ROWS = {
     "instructions-spawn1": Instructions("spawn1", 10_000, 30_000),
     "instructions-rally": Instructions("rally", 5_000, 15_000),
     "instructions-streams": Instructions("rally-streams", 5_000, 15_000),
+    "instructions-sock": Instructions("rally-sock", 5_000, 15_000),
 }

@@ -296,6 +296,26 @@ async def rally_streams(n):
     return ns
 
 
+async def answer_by_socket(end, times):
+    loop = asyncio.get_running_loop()
+    for _ in range(times):
+        await loop.sock_sendall(end, await loop.sock_recv(end, 64))
+
+
+async def rally_sock(n):
+    """The same by sock_recv and sock_sendall, each in a task."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(False)
+    start = cpu_ns()
+    pair[0].send(bytes(64))
+    await asyncio.gather(*(answer_by_socket(end, n // 2) for end in pair))
+    ns = (cpu_ns() - start) / (n // 2 * 2)
+    for end in pair:
+        end.close()
+    return ns
+
+
 WORKS = {
     "call_soon-chain": (chain, 500_000),
     "call_later": (call_later, 300_000),
@@ -313,6 +333,7 @@ WORKS = {
     "connect": (connect, 5_000),
     "rally": (rally, 100_000),
     "rally-streams": (rally_streams, 100_000),
+    "rally-sock": (rally_sock, 100_000),
 }
 if hasattr(asyncio, "TaskGroup"):
     WORKS["taskgroup1000"] = task_group, 300_000

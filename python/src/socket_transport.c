@@ -335,6 +335,8 @@ static int open_conn(SocketTransportObject *self, int fd, int family)
         (void)core_raise(err);
         return -1;
     }
+    if (family == AF_INET || family == AF_INET6)
+        rota__socket_no_delay(fd);
     core_socket_keep(self);
     return 0;
 }

@@ -204,7 +204,8 @@ static void keep_alive(SocketTransportObject *self)
 }
 
 /* What may change before the turn is over is sent now, and what is so much
-   that it would leave the processor's cache meanwhile. */
+   that it would leave the processor's cache meanwhile; and behind what the
+   kernel has not taken nothing is gathered. */
 #define AT_ONCE_FROM 4096
 
 static void send_now(SocketTransportObject *self, const char *data, size_t size)
@@ -226,7 +227,8 @@ static void gather(SocketTransportObject *self, PyObject *bytes)
 {
     struct core_gather *gather = self->gathered;
 
-    if (PyBytes_GET_SIZE(bytes) >= AT_ONCE_FROM) {
+    if (PyBytes_GET_SIZE(bytes) >= AT_ONCE_FROM ||
+        rota__buffer_size(&self->conn.out) > 0) {
         send_bytes(self, bytes);
         return;
     }

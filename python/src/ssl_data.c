@@ -148,7 +148,10 @@ static int hand_over(CoreSSLProtocolObject *self, PyObject *data)
         return 0;
     if (self->direct && PyBytes_CheckExact(data)) {
         core_transport_write(self->transport, data);
-        return 0;
+        if (rota__likely(!self->loop->failed))
+            return 0;
+        self->loop->failed = false; /* whoever called us gets it */
+        return -1;
     }
     return tell(core_is_none(self->transport) ? Py_None : self->transport,
                 self->state->str_write, data);

@@ -8,6 +8,7 @@ traceback, and where Python noticed that nobody awaits a coroutine.
 """
 
 import re
+import sys
 
 import pytest
 from programs import SOURCE, delay_server, need, run_on_both
@@ -23,6 +24,11 @@ ARGUMENTS = {
     'fetch_slow': ['SERVER/delay/1', 'SERVER/delay/0.5'],
     'fetch_slow_httpx': ['SERVER'],
 }
+
+# As they stand, they end with an exception.
+FAILING = {'tutorial'}
+if sys.version_info >= (3, 14):  # it makes no loop that was not asked for
+    FAILING |= {'explicit_loop', 'manual_control', 'current_loop_outside'}
 
 FRAME = (r'^  File "[^"]*/(asyncio/\w+|rota/_\w+)\.py", line .*\n'
          r'(    .*\n)*')
@@ -67,8 +73,8 @@ def test_example_tells_the_same_on_both_loops(name):
                 argument.replace('SERVER', server) for argument in arguments])
         return
     done = check_same(script, *arguments)
-    assert done['stdout']
-    assert done['code'] == (1 if name == 'tutorial' else 0)
+    assert done['code'] == (1 if name in FAILING else 0)
+    assert done['stderr' if name in FAILING else 'stdout']
 
 
 def check_fetches(script, arguments):

@@ -177,10 +177,11 @@ async def test_every_kind_of_buffer_is_written(loop, kind):
 @pytest.mark.parametrize('wrong', ['text', 5, None, [b'x'], object()])
 async def test_what_is_no_buffer_is_refused(loop, wrong):
     async with connected(loop) as (transport, _, peer):
-        name = type(wrong).__name__
+        what = ('bytes, bytearray, or memoryview'
+                if sys.version_info >= (3, 14) else 'bytes-like')
         assert raised(transport.write, wrong) == (
-            TypeError, 'data argument must be a bytes-like object, not '
-            f'{name!r}')
+            TypeError, f'data argument must be a {what} object, not '
+            f'{type(wrong).__name__!r}')
         with pytest.raises(TypeError):
             transport.writelines([b'x', wrong])
         with pytest.raises(TypeError):

@@ -449,18 +449,15 @@ async def test_a_handshake_that_is_cancelled(loop, count):
 
 
 @pytest.mark.parametrize('timeout', [0, -1])
-async def test_timeouts_must_be_positive(loop, timeout):
+@pytest.mark.parametrize('name', ['ssl_handshake_timeout',
+                                  'ssl_shutdown_timeout'])
+async def test_timeouts_must_be_positive(loop, name, timeout):
     one, other = socket.socketpair()
     with one, other:
-        for name, shown in [('ssl_handshake_timeout',
-                             'ssl_handshake_timeout'),
-                            ('ssl_shutdown_timeout', 'ssl_shutdown_timeout')]:
-            kind, text = await araised(loop.create_connection(
-                Written, sock=one, ssl=client_context(),
-                server_hostname='localhost', **{name: timeout}))
-            assert kind is ValueError
-            assert text == (f'{shown} should be a positive number, '
-                            f'got {timeout}')
+        assert await araised(loop.create_connection(
+            Written, sock=one, ssl=client_context(),
+            server_hostname='localhost', **{name: timeout})) == (
+            ValueError, f'{name} should be a positive number, got {timeout}')
 
 
 # Callbacks that raise

@@ -118,8 +118,8 @@ static int wait_for_events(rota_loop *loop)
     if (loop->virtual_clock)
         return wait_virtually(loop);
     timeout = until_next_timer(loop);
-    if (timeout == 0)
-        return look(loop, 0);
+    if (timeout == 0) /* late: what has come meanwhile is told, too */
+        return look(loop, ROTA__ASK);
     return sleep_for(loop, timeout);
 }
 
