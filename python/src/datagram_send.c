@@ -81,16 +81,20 @@ static enum outcome send_to(DatagramObject *self, const Py_buffer *data,
     return FAILED;
 }
 
-/* To wherever Python's own sendto() finds. */
+/* By Python's own sendto(), which may ask for a name; or by its send(). */
 static enum outcome send_by_python(DatagramObject *self, PyObject *data,
                                    PyObject *address)
 {
+    core_state *state = self->loop->state;
     PyObject *done;
 
     if (!self->socket.may_write)
         return WOULD_BLOCK;
-    done = PyObject_CallMethodObjArgs(self->sock, self->loop->state->str_sendto,
-                                      data, address, NULL);
+    if (self->connected)
+        done = PyObject_CallMethodOneArg(self->sock, state->str_send, data);
+    else
+        done = PyObject_CallMethodObjArgs(self->sock, state->str_sendto, data,
+                                          address, NULL);
     if (done) {
         Py_DECREF(done);
         return SENT;
@@ -99,7 +103,9 @@ static enum outcome send_by_python(DatagramObject *self, PyObject *data,
         !PyErr_ExceptionMatches(PyExc_InterruptedError))
         return FAILED;
     PyErr_Clear();
-    rota__datagram_full(&self->socket, true);
+    if (!core_open_loop((PyObject *)self->loop))
+        return FAILED;
+    rota__datagram_full(&self->socket, !self->connected);
     return WOULD_BLOCK;
 }
 
@@ -120,7 +126,9 @@ static enum outcome send_one(DatagramObject *self, PyObject *data,
 
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return FAILED;
-    if (self->connected)
+    if (rota__unlikely(self->socket.closed)) /* the loop is */
+        outcome = send_by_python(self, data, address);
+    else if (self->connected)
         outcome = send_to(self, &view, NULL);
     else if (address == self->peer_object && self->peer_object)
         outcome = send_numbered(self, &view, address, &self->peer);
@@ -274,7 +282,7 @@ static PyObject *destination(DatagramObject *self, PyObject *address)
 {
     int same;
 
-    if (Py_IsNone(self->address))
+    if (!self->address || Py_IsNone(self->address))
         return address;
     same = Py_IsNone(address)
                ? 1
@@ -321,8 +329,8 @@ static int transport_sendto_now(DatagramObject *self, PyObject *data,
     address = destination(self, address);
     if (!address)
         return -1;
-    if (rota__unlikely(self->lost) &&
-        (!Py_IsNone(self->address) || !self->sock))
+    if (rota__unlikely(!self->sock) ||
+        (rota__unlikely(self->lost) && !Py_IsNone(self->address)))
         return count_lost(self);
     return send_or_keep(self, data, address);
 }

@@ -149,8 +149,10 @@ static PyObject *transport_get_extra_info(PyObject *op, PyObject *const *args,
     if (!core_parse_args("get_extra_info", known, 1, args, count, names,
                          values))
         return NULL;
-    found = PyDict_GetItemWithError(((DatagramObject *)op)->extra, values[0]);
-    if (!found && PyErr_Occurred())
+    found = ((DatagramObject *)op)->extra;
+    if (found)
+        found = PyDict_GetItemWithError(found, values[0]);
+    if (PyErr_Occurred())
         return NULL;
     return Py_NewRef(found ? found : values[1]);
 }

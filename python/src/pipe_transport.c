@@ -89,26 +89,43 @@ static void readable(struct rota__conn *conn)
     core_pipe_look(rota__container_of(conn, PipeObject, conn));
 }
 
-/* The exception of a run that ends must outlive the context. */
-static void leave_context(PipeObject *self)
+/* Its own, or a copy while that is entered: a callback runs the loop. */
+static PyObject *enter_context(PipeObject *self)
+{
+    PyObject *context = Py_NewRef(self->context);
+
+    if (rota__likely(PyContext_Enter(context) == 0))
+        return context;
+    PyErr_Clear();
+    Py_SETREF(context, PyContext_Copy(self->context));
+    if (context && PyContext_Enter(context) < 0)
+        Py_CLEAR(context);
+    return context;
+}
+
+/* The exception of a run that ends must outlive it. */
+static void leave_context(PyObject *context)
 {
     PyObject *exception = core_take_exception();
 
-    (void)PyContext_Exit(self->context);
+    (void)PyContext_Exit(context);
+    Py_DECREF(context);
     core_give_exception(exception);
 }
 
 void core_pipe_step(PipeObject *self, void (*step)(PipeObject *))
 {
     int64_t began;
+    PyObject *context;
 
     Py_INCREF(self);
     began = core_step_begin(self->loop);
-    if (rota__likely(PyContext_Enter(self->context) == 0)) {
+    context = enter_context(self);
+    if (rota__likely(context != NULL)) {
         step(self);
-        leave_context(self);
+        leave_context(context);
     } else {
-        core_pipe_report(self, "the context of a pipe is in use");
+        core_pipe_report(self, "a pipe's callback has no context");
     }
     if (rota__unlikely(self->loop->debug))
         core_step_end(self->loop, began, (PyObject *)self);

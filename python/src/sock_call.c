@@ -446,6 +446,7 @@ static int call_traverse(PyObject *op, visitproc visit, void *arg)
 /* Not the loop, which the watch needs. */
 static int call_clear(PyObject *op)
 {
+    ((SockCallObject *)op)->state = SOCK_OVER;
     drop_references((SockCallObject *)op);
     return 0;
 }
@@ -471,7 +472,8 @@ static void call_dealloc(PyObject *op)
     SockCallObject *self = (SockCallObject *)op;
     PyTypeObject *type = Py_TYPE(op);
 
-    if (PyObject_CallFinalizerFromDealloc(op) < 0)
+    if (rota__unlikely(self->state == SOCK_NEW) &&
+        PyObject_CallFinalizerFromDealloc(op) < 0)
         return;
     PyObject_GC_UnTrack(op);
     if (rota__unlikely(self->weakrefs != NULL))

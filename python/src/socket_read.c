@@ -140,7 +140,7 @@ static void read_for_stream(SocketTransportObject *self)
         n = rota__conn_read(&self->conn, scratch, READ_MOST);
     if (!received(self, n))
         return;
-    fed = core_feed(self, scratch, (size_t)n);
+    fed = core_feed(self->loop->state, self->protocol, scratch, (size_t)n);
     if (rota__likely(fed > 0))
         return;
     data = fed < 0 ? NULL : PyBytes_FromStringAndSize(scratch, (Py_ssize_t)n);

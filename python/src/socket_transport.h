@@ -76,6 +76,7 @@ void core_socket_failed(SocketTransportObject *self, int err,
 void core_socket_force_close(SocketTransportObject *self, PyObject *exc);
 /* 0, or -1 with an exception: the loop is closed. */
 int core_socket_close(SocketTransportObject *self);
+void core_socket_finalize(PyObject *op);
 /* The loop keeps it alive, until its fd is closed or it is paused. */
 void core_socket_keep(SocketTransportObject *self);
 /* Reads in this turn or the next, if there is something. */
@@ -93,14 +94,11 @@ size_t core_socket_buffered(const SocketTransportObject *self);
 /* conn's events: the kernel takes more, or there is an error. */
 void core_socket_writable(struct rota__conn *conn);
 void core_socket_drained(struct rota__conn *conn);
+void core_socket_closed(struct rota__conn *conn);
 /* Debug mode's line "%r <text>". */
 void core_socket_log(SocketTransportObject *self, const char *text);
 
-/* asyncio's own stream classes: stream_feed.c. core_feed(): 1, 0 if the
-   ordinary way is to be taken, -1 with an exception. */
-bool core_feeds(core_state *state, PyObject *protocol);
-int core_feed(SocketTransportObject *self, const char *data, size_t size);
-
+extern PyMethodDef core_socket_close_methods[];
 extern PyMethodDef core_socket_write_methods[];
 extern PyMethodDef core_socket_info_methods[];
 

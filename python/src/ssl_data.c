@@ -400,13 +400,18 @@ static int tell_app(CoreSSLProtocolObject *self, PyObject *name, PyObject *arg)
 static int copied(CoreSSLProtocolObject *self, bool *ended)
 {
     PyObject *data = decrypt_all(self, ended);
-    int result;
+    int result = 0;
 
     if (!data)
         return PyErr_Occurred() ? -1 : 0;
-    result = tell_app(self, self->state->str_data_received, data);
+    if (self->app_protocol_feeds)
+        result =
+            core_feed(self->state, self->app_protocol, PyBytes_AS_STRING(data),
+                      (size_t)PyBytes_GET_SIZE(data));
+    if (result == 0)
+        result = tell_app(self, self->state->str_data_received, data);
     Py_DECREF(data);
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 /* 1: the lent buffer is full, or else 0, or -1. */

@@ -296,6 +296,7 @@ static PyObject *set_app_protocol(PyObject *op, PyObject *app)
     if (buffered < 0)
         return NULL;
     self->app_protocol_is_buffer = buffered > 0;
+    self->app_protocol_feeds = core_feeds(self->state, app);
     Py_RETURN_NONE;
 }
 

@@ -66,6 +66,7 @@ typedef struct {
     struct core_ssl_limit limits[CORE_SSL_LIMITS];
     bool direct; /* the transport is a socket's of ours */
     bool app_protocol_is_buffer;
+    bool app_protocol_feeds; /* it is asyncio's of streams */
     bool app_reading_paused;
     bool app_writing_paused;
     bool ssl_reading_paused;

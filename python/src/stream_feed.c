@@ -7,7 +7,7 @@
  * received is appended to the reader's buffer. Only for exactly these classes;
  * everybody else's protocol takes the ordinary way.
  */
-#include "socket_transport.h"
+#include "transport.h"
 
 bool core_feeds(core_state *state, PyObject *protocol)
 {
@@ -110,10 +110,10 @@ static int pause_reader(core_state *state, PyObject *reader)
     return done ? 0 : -1;
 }
 
-int core_feed(SocketTransportObject *self, const char *data, size_t size)
+int core_feed(core_state *state, PyObject *protocol, const char *data,
+              size_t size)
 {
-    core_state *state = self->loop->state;
-    PyObject *reader = reader_of(state, self->protocol);
+    PyObject *reader = reader_of(state, protocol);
     Py_ssize_t length = 0;
     int err, much = 0;
 

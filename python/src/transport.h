@@ -85,6 +85,12 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
 PyType_Spec *core_make_socket_spec(void);
 extern PyMethodDef core_socket_methods[];
 
+/* asyncio's own stream classes: stream_feed.c. core_feed(): 1, 0 if the
+   ordinary way is to be taken, -1 with an exception. */
+bool core_feeds(core_state *state, PyObject *protocol);
+int core_feed(core_state *state, PyObject *protocol, const char *data,
+              size_t size);
+
 /* TLS, for rota/_tls.py: see ssl_protocol.h. */
 extern PyType_Spec core_ssl_room_spec;
 extern PyType_Spec core_ssl_protocol_spec;

@@ -36,8 +36,6 @@ import warnings
 import pytest
 from _pytest.runner import runtestprotocol
 
-collect_ignore_glob = ['test_proof*']  # programs of their own
-
 TIME_LIMIT = 20 * float(os.environ.get('ROTA_TEST_SLOWNESS') or 1)
 
 

@@ -3,6 +3,7 @@
 add_reader and add_writer: replaced, removed, both at once, wrong, closed.
 """
 
+import asyncio
 import gc
 import os
 import socket
@@ -21,9 +22,13 @@ def pair():
         yield one, other
 
 
-def run_for(loop, seconds=0.003):
-    loop.call_later(seconds, loop.stop)
-    loop.run_forever()
+def run_for(loop):
+    """For some milliseconds, and for ten polls however late it is."""
+    async def sleeps():
+        for _ in range(10):
+            await asyncio.sleep(0.0003)
+
+    loop.run_until_complete(sleeps())
 
 
 def test_a_reader_is_called_while_there_is_something_to_read(loop, pair):
@@ -234,6 +239,27 @@ def test_a_descriptor_that_is_closed_and_used_again(loop):
         one.close()
         other.close()
     assert seen == ['new'] * 20
+
+
+def test_a_descriptor_that_was_closed_can_still_be_removed(loop, pair):
+    fd = pair[0].fileno()
+    loop.add_reader(fd, print)
+    pair[0].close()
+    run_for(loop)
+    assert loop.remove_reader(fd) is True
+    assert loop.remove_reader(fd) is False
+    run_for(loop)
+
+
+def test_a_peer_that_hangs_up_wakes_both(loop, pair):
+    seen = []
+    loop.add_reader(pair[0], lambda: (seen.append('read'),
+                                      loop.remove_reader(pair[0])))
+    loop.add_writer(pair[0], lambda: (seen.append('write'),
+                                      loop.remove_writer(pair[0])))
+    pair[1].close()
+    run_for(loop)
+    assert seen == ['read', 'write']
 
 
 def test_a_callback_that_raises_is_reported_and_stays(loop, pair, noise):

@@ -219,6 +219,35 @@ def test_pythons_own_handlers_run_while_the_loop_sleeps(new_loop):
     assert seen == [USR1]
 
 
+def test_pythons_own_handler_wakes_the_loop_by_call_soon_threadsafe(new_loop):
+    loop = new_loop()
+    before = signal.signal(
+        USR1, lambda *args: loop.call_soon_threadsafe(loop.stop))
+    try:
+        timer = threading.Timer(0.02, send, [USR1])
+        timer.start()
+        loop.run_forever()
+        timer.join()
+    finally:
+        signal.signal(USR1, before)
+
+
+def test_an_exception_of_pythons_own_handler_leaves_the_run(new_loop):
+    def handler(*args):
+        raise KeyError('handler')
+
+    loop = new_loop()
+    before = signal.signal(USR1, handler)
+    try:
+        timer = threading.Timer(0.02, send, [USR1])
+        timer.start()
+        assert raised(loop.run_forever) == (KeyError, "'handler'")
+        timer.join()
+    finally:
+        signal.signal(USR1, before)
+    assert loop.run_until_complete(asyncio.sleep(0, 5)) == 5
+
+
 def test_ctrl_c_interrupts_a_sleeping_run(new_loop):
     loop = new_loop()
     task = loop.create_task(asyncio.sleep(1000))

@@ -138,7 +138,10 @@ async def test_a_generator_may_await_it(loop, pair):
     def old_style():
         return (yield from loop.sock_recv(pair[0], 10).__await__())
 
-    task = loop.create_task(old_style())
+    async def awaits():
+        return await old_style()
+
+    task = loop.create_task(awaits())
     await turns(2)
     pair[1].send(b'x')
     assert await task == b'x'

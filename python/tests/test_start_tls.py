@@ -5,6 +5,7 @@ Connections that become TLS on the way, and streams over TLS.
 
 import asyncio
 import gc
+import os
 import socket
 import ssl
 
@@ -65,6 +66,29 @@ async def test_what_was_written_before_comes_before(loop):
     client, server = await upgraded(loop, one, other)
     client.write(b'after')
     assert (await other[1].received(len(LARGE) + 5))[-5:] == b'after'
+    await finish(one[1], other[1], transports=[server])
+
+
+async def test_a_handshake_that_waits_in_the_kernel_is_not_lost(loop):
+    one, other = await plain_pair(loop)
+    other[0].pause_reading()
+    client = loop.create_task(loop.start_tls(
+        *one, client_context(), server_hostname='localhost'))
+    sock = other[0].get_extra_info('socket')
+    with socket.socket(fileno=os.dup(sock.fileno())) as peeks:
+        peeks.setblocking(False)
+
+        def arrived():
+            try:
+                return peeks.recv(10, socket.MSG_PEEK)
+            except BlockingIOError:
+                return False
+
+        await eventually(arrived)
+    server = await loop.start_tls(*other, server_context(), server_side=True)
+    transport = await client
+    transport.write(b'x')
+    assert await other[1].received(1) == b'x'
     await finish(one[1], other[1], transports=[server])
 
 

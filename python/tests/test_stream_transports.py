@@ -183,7 +183,7 @@ async def test_what_is_no_buffer_is_refused(loop, wrong):
             TypeError, f'data argument must be a {what} object, not '
             f'{type(wrong).__name__!r}')
         with pytest.raises(TypeError):
-            transport.writelines([b'x', wrong])
+            transport.writelines([b'x', wrong or 5])
         with pytest.raises(TypeError):
             transport.writelines(5)
         assert not transport.is_closing()

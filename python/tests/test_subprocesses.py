@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 from two_loops import araised, raised, turns
@@ -205,6 +206,13 @@ async def test_the_folder(loop, tmp_path):
 async def test_the_environment(loop):
     process = await program('/usr/bin/env', stdout=PIPE, env={'ONLY': 'this'})
     assert await process.communicate() == (b'ONLY=this\n', None)
+
+
+async def test_the_environment_may_be_any_mapping(loop):
+    env = types.MappingProxyType({b'BYTES': b'\xff', 'TEXT': 'text'})
+    process = await program('/usr/bin/env', stdout=PIPE, env=env)
+    out, _ = await process.communicate()
+    assert sorted(out.splitlines()) == [b'BYTES=\xff', b'TEXT=text']
 
 
 async def test_the_session_and_the_group(loop):

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream socket's transport: its end
+ *
+ * By close(), which first sends what is buffered, by abort(), by the peer or by
+ * an error. The protocol's connection_lost() is called in a later turn, and
+ * after it the socket is closed and the server hears of it.
+ */
+#include "socket_transport.h"
+
+/* --- Reports ------------------------------------------------------------- */
+
+void core_socket_log(SocketTransportObject *self, const char *text)
+{
+    PyObject *function, *done;
+
+    if (rota__likely(!self->loop->debug))
+        return;
+    function = core_support(self->loop->state, "log_debug");
+    done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
+    if (!done)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(done);
+}
+
+void core_socket_fatal(SocketTransportObject *self, const char *message)
+{
+    PyObject *exception, *function, *done = NULL;
+
+    if (core_stop_if_fatal(self->loop))
+        return;
+    exception = core_take_exception();
+    function = core_support(self->loop->state, "fatal_error");
+    if (function)
+        done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
+                                     self->protocol ? self->protocol : Py_None,
+                                     exception, message);
+    if (!done && !core_stop_if_fatal(self->loop))
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(done);
+    core_socket_force_close(self, exception);
+    Py_XDECREF(exception);
+}
+
+void core_socket_failed(SocketTransportObject *self, int err,
+                        const char *message)
+{
+    (void)core_raise(err);
+    core_socket_fatal(self, message);
+}
+
+/* --- Ending -------------------------------------------------------------- */
+
+static int lose_soon(SocketTransportObject *self)
+{
+    PyObject *method, *exc = self->lost_exception;
+    int err;
+
+    if (!core_open_loop((PyObject *)self->loop))
+        return -1;
+    method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
+    err = method ? core_call_soon(self->loop, method, exc ? exc : Py_None) : -1;
+    Py_XDECREF(method);
+    return err;
+}
+
+void core_socket_closed(struct rota__conn *conn)
+{
+    SocketTransportObject *self =
+        rota__container_of(conn, SocketTransportObject, conn);
+
+    rota__unready(&self->on_readable);
+    if (conn->error && !self->lost_exception && !self->lost)
+        self->lost_exception = core_exception(conn->error);
+    if (!self->lost)
+        self->lost = 1;
+    if (lose_soon(self) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+}
+
+void core_socket_force_close(SocketTransportObject *self, PyObject *exc)
+{
+    if (self->lost)
+        return;
+    core_socket_forget_gathered(self);
+    self->closing = true;
+    self->lost = 1;
+    if (exc && !Py_IsNone(exc))
+        Py_XSETREF(self->lost_exception, Py_NewRef(exc));
+    rota__conn_drop(&self->conn);
+}
+
+/* 0, or -1 with an exception: the loop is closed. */
+int core_socket_close(SocketTransportObject *self)
+{
+    if (self->closing)
+        return 0;
+    self->closing = true;
+    rota__unready(&self->on_readable);
+    if (!core_open_loop((PyObject *)self->loop))
+        return -1;
+    core_socket_flush(self);
+    if (!self->lost)
+        rota__conn_close(&self->conn);
+    return 0;
+}
+
+static PyObject *socket_close(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (core_socket_close(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_force_close(PyObject *op, PyObject *exc)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    if (!self->lost && !core_open_loop((PyObject *)self->loop))
+        return NULL;
+    core_socket_force_close(self, exc);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_abort(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    return socket_force_close(op, Py_None);
+}
+
+static PyObject *socket_fatal_error(PyObject *op, PyObject *args)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    const char *message = "Fatal error on transport";
+    PyObject *exc;
+
+    if (!PyArg_ParseTuple(args, "O|s", &exc, &message))
+        return NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    core_socket_fatal(self, message);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static int close_file(SocketTransportObject *self)
+{
+    PyObject *sock = self->sock, *done;
+
+    self->sock = NULL;
+    if (!sock)
+        return 0;
+    done = PyObject_CallMethodNoArgs(sock, self->loop->state->str_close);
+    Py_DECREF(sock);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* The server hears of it last; it may be waiting for that. */
+static int leave_server(SocketTransportObject *self)
+{
+    PyObject *server = self->server, *function, *done;
+
+    self->server = NULL;
+    if (!server)
+        return 0;
+    function = core_support(self->loop->state, "server_detach");
+    done = function ? PyObject_CallFunctionObjArgs(function, server, self, NULL)
+                    : NULL;
+    Py_DECREF(server);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static PyObject *tell_lost(SocketTransportObject *self, PyObject *exc)
+{
+    if (!self->protocol_connected || !self->protocol)
+        Py_RETURN_NONE;
+    if (self->ops) {
+        self->ops->connection_lost(self->protocol, exc);
+        Py_RETURN_NONE;
+    }
+    return PyObject_CallMethodOneArg(
+        self->protocol, self->loop->state->str_connection_lost, exc);
+}
+
+static PyObject *socket_call_connection_lost(PyObject *op, PyObject *exc)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *done = tell_lost(self, exc);
+    PyObject *exception = core_take_exception();
+
+    if (close_file(self) < 0)
+        PyErr_WriteUnraisable(op);
+    Py_CLEAR(self->protocol);
+    self->ops = NULL;
+    Py_CLEAR(self->lost_exception);
+    if (leave_server(self) < 0)
+        PyErr_WriteUnraisable(op);
+    core_let_go(&self->kept);
+    core_give_exception(exception);
+    return done;
+}
+
+/* Nobody has closed it. */
+void core_socket_finalize(PyObject *op)
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+    PyObject *exception = core_take_exception();
+
+    rota__conn_destroy(&self->conn);
+    if (self->sock) {
+        if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
+            PyErr_WriteUnraisable(op);
+        if (close_file(self) < 0)
+            PyErr_WriteUnraisable(op);
+        if (leave_server(self) < 0)
+            PyErr_WriteUnraisable(op);
+    }
+    core_give_exception(exception);
+}
+
+static PyObject *socket_is_closing(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    return PyBool_FromLong(((SocketTransportObject *)op)->closing);
+}
+
+PyMethodDef core_socket_close_methods[] = {
+    {"close", socket_close, METH_NOARGS,
+     "Close once what is buffered has been sent."},
+    {"abort", socket_abort, METH_NOARGS,
+     "Close at once; what is buffered is lost."},
+    {"is_closing", socket_is_closing, METH_NOARGS,
+     "Return True if the transport is closed or is being closed."},
+    {"_force_close", socket_force_close, METH_O, NULL},
+    {"_fatal_error", socket_fatal_error, METH_VARARGS, NULL},
+    {"_call_connection_lost", socket_call_connection_lost, METH_O, NULL},
+    {0},
+};
