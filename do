@@ -121,7 +121,8 @@ sanitize() {
     shift 2
     configure "$folder" "-Db_sanitize=$sanitizers" -Db_lundef=false \
         -Dc_args=-fno-sanitize-recover=all
-    run_tests "$folder" --timeout-multiplier "$ROTA_TEST_SLOWNESS" "$@"
+    run_tests "$folder" --timeout-multiplier "$ROTA_TEST_SLOWNESS" \
+        --no-suite unwatched "$@"
 }
 
 # Makes build/venv, unless it is there, for an interpreter.
@@ -140,6 +141,12 @@ make_venv() {
         ! "$1" -W ignore -c 'import distutils' 2>/dev/null; then
         build/venv/bin/pip install -q 'meson>=1.3'
     fi
+}
+
+# The package with CPython's own tests, for an interpreter of Debian's.
+testsuite_of() {
+    "$1" -c 'import sys
+print("libpython%d.%d-testsuite" % sys.version_info[:2])'
 }
 
 c_files() {
@@ -202,7 +209,10 @@ do_demo() {
 
 ## the test-suite; arguments go to meson test (./do test timer loop)
 do_test() {
+    [[ ${1:-} != --root ]] || exec \
+        tools/root "${2:?trixie or sid}" ./do test "${@:3}"
     need "${test_packages[@]}"
+    need "$(testsuite_of "$python")"
     configure build
     run_tests build "$@"
 }
@@ -279,11 +289,13 @@ do_tsan() {
 do_valgrind() {
     need "${test_packages[@]}" valgrind
     slow_down 20
-    export ROTA_TEST_UNDER=valgrind
+    # Python's tests have options of their own: see python/tests/meson.build.
+    export ROTA_TEST_UNDER=valgrind PYTHONMALLOC=malloc
+    export VALGRIND_OPTS='-q --error-exitcode=99 --leak-check=full
+        --errors-for-leak-kinds=definite --show-leak-kinds=definite'
     configure build/valgrind
-    run_tests build/valgrind --timeout-multiplier 20 --no-suite check \
-        --wrapper 'valgrind -q --leak-check=full --error-exitcode=99
-            --errors-for-leak-kinds=definite --show-leak-kinds=definite' "$@"
+    run_tests build/valgrind --timeout-multiplier 20 \
+        --no-suite check --no-suite unwatched --wrapper valgrind "$@"
 }
 
 ## tests/test_schedules* with 20,000 seeds under ASan and UBSan, or some
@@ -324,14 +336,14 @@ do_fuzz() {
 
 ## CPython's tests of asyncio: [--root trixie|sid] [MODULE...]
 do_cpython() {
-    local folder=build/release version suffix
+    local folder=build/release suffix
 
     [[ ${1:-} != --root ]] || exec \
         tools/root "${2:?trixie or sid}" ./do cpython "${@:3}"
-    read -r version suffix < <("$python" -c 'import sys, sysconfig
-print("%d.%d" % sys.version_info[:2], sysconfig.get_config_var("EXT_SUFFIX"))')
     need gcc libc6-dev meson ninja-build pkg-config libssl-dev python3-dev \
-        "libpython$version-testsuite"
+        "$(testsuite_of "$python")"
+    suffix=$("$python" -c \
+        'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
     configure "$folder" -Dbuildtype=release -Doptimization=2
     ninja -C "$folder" "python/rota/_core$suffix"
     PYTHONPATH=$PWD/$folder/python PYTHONDONTWRITEBYTECODE=1 \
@@ -435,14 +447,20 @@ do_python() {
     fi
 }
 
-## a wheel of the Python package into build/wheels; PYTHON= names another
+## a wheel of the Python package into build/wheels (--root trixie|sid)
 do_wheel() {
     local how=() wheel
 
+    [[ ${1:-} != --root ]] || exec \
+        tools/root "${2:?trixie or sid}" ./do wheel "${@:3}"
     need patchelf
     if [[ ! ${PYTHON:-} ]]; then
         need "${python_packages[@]}" python3-pip python3-mesonpy
         how=(--no-build-isolation --no-index)
+    fi
+    if [[ ! -w . ]]; then # as in another Debian
+        rm -rf build/wheel
+        how+=(--config-settings builddir=build/wheel)
     fi
     "${PYTHON:-$python}" -m pip wheel --no-deps "${how[@]}" -w build/wheels .
     for wheel in build/wheels/*-linux_*.whl; do

@@ -31,8 +31,8 @@
     } while (0)
 #define assert_null(pointer) assert_true((pointer) == NULL)
 #define assert_non_null(pointer) assert_true((pointer) != NULL)
-#define assert_ptr_equal(a, b) assert_true((a) == (b))
-#define assert_ptr_not_equal(a, b) assert_true((a) != (b))
+#define assert_ptr_equal(a, b) assert_true((uintptr_t)(a) == (uintptr_t)(b))
+#define assert_ptr_not_equal(a, b) assert_true((uintptr_t)(a) != (uintptr_t)(b))
 
 #define assert_int_equal(a, b)                                                 \
     do {                                                                       \
@@ -64,9 +64,16 @@
         if (strcmp(left_, right_) != 0)                                        \
             fail_msg("\"%s\" != \"%s\"", left_, right_);                       \
     } while (0)
+#define assert_string_not_equal(a, b)                                          \
+    do {                                                                       \
+        const char *left_ = (a), *right_ = (b);                                \
+                                                                               \
+        if (strcmp(left_, right_) == 0)                                        \
+            fail_msg("\"%s\" == \"%s\"", left_, right_);                       \
+    } while (0)
 #define assert_memory_equal(a, b, size)                                        \
     do {                                                                       \
-        if (memcmp((a), (b), (size)) != 0)                                     \
+        if (memcmp((a), (b), (size_t)(size)) != 0)                             \
             fail_msg("%s and %s differ", #a, #b);                              \
     } while (0)
 

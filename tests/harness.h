@@ -42,6 +42,7 @@
 #ifdef HARNESS_HAVE_CMOCKA
 #include <cmocka.h>
 #undef skip /* it needs cmocka's own runner: use harness_skip */
+#undef stop /* which is a name of ours */
 #else
 #include "cmocka_lite.h"
 #endif

@@ -48,6 +48,10 @@ class Plan:
         return Plan(self.loop, python=self.python, package=self.package,
                     timeout=self.timeout)
 
+    def short(self, test):
+        """A test's name without the package's."""
+        return test.removeprefix(self.package + '.')
+
     def all_modules(self):
         code = (f'import os, {self.package} as package\n'
                 'print(*os.listdir(package.__path__[0]))')

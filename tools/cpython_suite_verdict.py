@@ -70,7 +70,7 @@ class Verdict:
         self.lucky = []
         suspects = [test for test, result in results.items()
                     if result['st'] not in GOOD
-                    and self.short(test) not in exceptions]
+                    and self.plan.short(test) not in exceptions]
         self.retry([test for test in suspects
                     if results[test]['st'] in BAD])
         suspects = [test for test in suspects
@@ -84,9 +84,6 @@ class Verdict:
                             and self.state(test) in GOOD]
         self.excepted = [test for test in exceptions.entries
                          if self.state(test) in BAD]
-
-    def short(self, test):
-        return test.removeprefix(self.plan.package + '.')
 
     def state(self, test):
         result = self.results.get(f'{self.plan.package}.{test}')
@@ -107,7 +104,7 @@ class Verdict:
         """The results of some tests, whatever their modules."""
         only = {}
         for test in tests:
-            module = self.short(test).split('.')[0]
+            module = self.plan.short(test).split('.')[0]
             only.setdefault(module, []).append(test)
         results = {}
         for module in run_modules(plan, only):

@@ -6,7 +6,8 @@ A program that uses asyncio runs on it unchanged:
 
     python3 -m rota program.py ARGUMENTS
 
-or with one line of its own:
+(also -m MODULE, -c COMMAND and - for the standard input), or with one line of
+its own:
 
     import asyncio
     import rota
@@ -54,7 +55,8 @@ def new_event_loop() -> Loop:
     A new loop, which nothing has been done with yet.
 
     The caller closes it. Like `asyncio.new_event_loop()`, it does not make it
-    the thread's current loop.
+    the thread's current loop. Any thread. OSError if the system has no
+    descriptors left.
     """
     return Loop()
 
@@ -70,8 +72,9 @@ def run(main: abc.Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     KeyboardInterrupt is raised here when it has ended.
 
     `debug` switches debug mode on or off; None leaves that to
-    PYTHONASYNCIODEBUG and `python -X dev`. RuntimeError in a thread whose loop
-    is running.
+    PYTHONASYNCIODEBUG and `python -X dev`. Any thread. RuntimeError in one whose
+    loop is running, ValueError for what is no coroutine; what the coroutine
+    raises is raised here.
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError(

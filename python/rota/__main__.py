@@ -4,6 +4,7 @@ Runs a program that uses asyncio on rota's loop; `_program` does it.
 
     python3 -m rota SCRIPT [ARGUMENT...]
     python3 -m rota -m MODULE [ARGUMENT...]
+    python3 -m rota -c COMMAND [ARGUMENT...]
 """
 
 from rota._program import main

@@ -10,18 +10,24 @@ as that version does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
 import threading
 import weakref
-from asyncio import constants, coroutines
+from asyncio import constants, coroutines, exceptions
 
 from rota import _children, _core, _fork
 
 
 class Loop(_core.Loop, asyncio.SelectorEventLoop):
-    """A complete asyncio event loop: see asyncio.AbstractEventLoop."""
+    """A complete asyncio event loop: asyncio.AbstractEventLoop has its manual.
+
+    It belongs to the thread that runs it; from others only call_soon_threadsafe()
+    and what stands on it is allowed. Whoever makes a loop closes it. OSError if
+    the system has no descriptors left.
+    """
 
     # What asyncio's code keeps in a loop; attributes that are not here would
     # give every loop a dict, and slow down the look-up of its methods.
@@ -43,6 +49,7 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         "_timer_cancelled_count",
         "_transports",
         "_unix_server_sockets",
+        "_wakeup_taken",  # Python's wake-up fd may be ours
         "_watcher",
     )
 
@@ -63,6 +70,7 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         self._timer_cancelled_count = 0
         self._transports = weakref.WeakValueDictionary()
         self._unix_server_sockets = {}
+        self._wakeup_taken = False
         self._watcher = _children.make_watcher()
         self.set_debug(coroutines._is_debug_mode())
         _fork.loops.add(self)
@@ -70,13 +78,13 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
     # --- Running ------------------------------------------------------------
 
     def run_forever(self) -> None:
-        """Run until stop() is called."""
+        """Run until stop() is called. RuntimeError if closed, or if a loop runs here."""
         self._check_closed()
         self._check_running()
-        self._set_coroutine_origin_tracking(self._debug)
         hooks = sys.get_asyncgen_hooks()
-        wakeup = self._take_wakeup_fd()
         try:
+            self._set_coroutine_origin_tracking(self._debug)
+            self._take_wakeup_fd()
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook,
                 finalizer=self._asyncgen_finalizer_hook,
@@ -86,33 +94,37 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
             self._stopping = False
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
-            if wakeup is not None:
-                self._return_wakeup_fd(wakeup)
+            self._return_wakeup_fd()
 
-    def _take_wakeup_fd(self) -> int | None:
-        """Let signals wake the main thread's loop; the fd to put back, or None."""
+    def _take_wakeup_fd(self) -> None:
+        """Let signals wake the main thread's loop."""
         if threading.current_thread() is not threading.main_thread():
-            return None
-        if self._csock is None:
-            self._make_self_pipe()
-        ours = self._csock.fileno()
+            return
         try:
+            if self._csock is None:
+                self._make_self_pipe()
+            ours = self._csock.fileno()
+            self._wakeup_taken = True  # a Ctrl-C may come next
             before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        except OSError:  # no free descriptor: most signals end a wait even so
+            self._close_self_pipe()
         except ValueError:  # in a sub-interpreter: the main one has the signals
-            return None
-        if before in (-1, ours):
-            return before
-        signal.set_wakeup_fd(before)  # somebody else's, whom we leave alone
-        return None
+            self._wakeup_taken = False
+        else:
+            if before not in (-1, ours):
+                signal.set_wakeup_fd(before)  # somebody else's, whom we leave alone
+                self._wakeup_taken = False
 
-    def _return_wakeup_fd(self, before: int) -> None:
+    def _return_wakeup_fd(self) -> None:
         """After a run: the loop's handlers hear of signals also between two runs."""
+        if not self._wakeup_taken:
+            return
         ours = -1 if self._csock is None else self._csock.fileno()
-        if self._signal_handlers:
-            before = ours
-        elif before == ours:
-            before = -1
-        signal.set_wakeup_fd(before)
+        with contextlib.suppress(ValueError, OSError):
+            now = signal.set_wakeup_fd(ours if self._signal_handlers else -1)
+            if now != ours:
+                signal.set_wakeup_fd(now)  # the program has set it meanwhile
+        self._wakeup_taken = False
 
     def _process_events(self, event_list: object) -> None:
         """For those who turn the loop themselves: select() has done it."""
@@ -147,6 +159,7 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
     # --- Closing ------------------------------------------------------------
 
     def _close_self_pipe(self) -> None:
+        self._return_wakeup_fd()
         if self._csock is not None:
             super()._close_self_pipe()
 
@@ -159,11 +172,10 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         reading = transp.is_reading()
         transp.pause_reading()
         await transp._make_empty_waiter()
-        sock = transp._sock.dup()  # the transport's own fd is watched already
         try:
-            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+            with _duplicate(transp._sock) as sock:  # its own fd is watched already
+                return await self.sock_sendfile(sock, file, offset, count, fallback=False)
         finally:
-            sock.close()
             transp._reset_empty_waiter()
             if reading:
                 transp.resume_reading()
@@ -201,11 +213,37 @@ class Loop(_core.Loop, asyncio.SelectorEventLoop):
         )
         return ssl_protocol._app_transport
 
-    async def start_tls(self, transport, protocol, sslcontext, **named):
+    async def start_tls(
+        self,
+        transport,
+        protocol,
+        sslcontext,
+        *,
+        server_side=False,
+        server_hostname=None,
+        ssl_handshake_timeout=None,
+        ssl_shutdown_timeout=None,
+    ):
         """Upgrade a transport to TLS: see asyncio.loop.start_tls."""
         from rota import _tls
 
-        return await _tls.start_tls(self, transport, protocol, sslcontext, **named)
+        return await _tls.start_tls(
+            self,
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+
+def _duplicate(sock):
+    try:
+        return sock.dup()
+    except OSError as exc:  # no free descriptor: then by read and write
+        raise exceptions.SendfileNotAvailableError(str(exc)) from exc
 
 
 _core.SocketTransport._sendfile_compatible = constants._SendfileMode.TRY_NATIVE

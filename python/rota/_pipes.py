@@ -31,12 +31,6 @@ def open_pipe(pipe, extra, writer):
     return fileno, extra, is_stream or not writer
 
 
-def log_pipe(text, transport):
-    """A line of debug mode."""
-    log = logger.info if text.endswith("by peer") else logger.debug
-    log(text, transport)
-
-
 def lost_pipe_write():
     """Somebody writes on, though nobody reads any more."""
     logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")

@@ -37,8 +37,9 @@ def install() -> None:
     Makes rota's loop the one that asyncio makes from here on.
 
     The same as `asyncio.set_event_loop_policy(rota.EventLoopPolicy())`, for
-    programs that leave the choice of the loop to asyncio. Python has
-    deprecated policies: from 3.14 on this warns of it. `rota.run()` lasts.
+    programs that leave the choice of the loop to asyncio; in all threads.
+    Loops that are there already stay. Python has deprecated policies: from
+    3.14 on this warns of it. `rota.run()` lasts.
     """
     if sys.version_info >= (3, 14):
         warnings.warn(

@@ -16,10 +16,12 @@ Only the frames below the program's are taken away when it is shown.
 import asyncio
 import builtins
 import io
+import linecache
 import multiprocessing.spawn
 import os
 import pkgutil
 import sys
+import textwrap
 import types
 from asyncio import unix_events
 from importlib.machinery import (BuiltinImporter, SourceFileLoader,
@@ -33,6 +35,7 @@ from rota._policy import EventLoopPolicy
 USAGE = """\
 usage: python3 -m rota SCRIPT [ARGUMENT...]
        python3 -m rota -m MODULE [ARGUMENT...]
+       python3 -m rota -c COMMAND [ARGUMENT...]
        python3 -m rota --version
 
 Runs a program that uses asyncio on rota's event loop. SCRIPT is a file, a
@@ -50,6 +53,9 @@ def main() -> None:
     elif arguments[:1] == ['-m'] and len(arguments) > 1:
         take_over_asyncio()
         run(run_module, arguments[1:])
+    elif arguments[:1] == ['-c'] and len(arguments) > 1:
+        take_over_asyncio()
+        run(run_command, arguments[1:])
     elif arguments[:1] == ['-'] or arguments and arguments[0][:1] != '-':
         take_over_asyncio()
         run(run_script, arguments)
@@ -110,6 +116,19 @@ def run_module(name: str) -> None:
     run_as_main(name)
 
 
+def run_command(command: str) -> None:
+    sys.argv[0] = '-c'
+    put_in_path('')
+    if sys.version_info >= (3, 14):
+        command = textwrap.dedent(command)
+    code = compile(command, '<string>', 'exec', dont_inherit=True)
+    # Since Python 3.13 a traceback shows the lines of a command, too.
+    register = getattr(linecache, '_register_code', None)
+    if register:
+        register(code, command, '<string>')
+    run_code(code, None, BuiltinImporter)
+
+
 def run_script(name: str) -> None:
     if name == '-':
         put_in_path('')
@@ -126,10 +145,12 @@ def run_script(name: str) -> None:
     run_code(*code_of(path))
 
 
-def run_code(code: types.CodeType, file: str, loader: Any) -> None:
-    module = sys.modules['__main__']
-    module.__dict__.update(__cached__=None, __file__=file, __loader__=loader)
-    exec(code, module.__dict__)
+def run_code(code: types.CodeType, file: str | None, loader: Any) -> None:
+    names = sys.modules['__main__'].__dict__
+    names['__loader__'] = loader
+    if file is not None:
+        names.update(__cached__=None, __file__=file)
+    exec(code, names)
 
 
 def code_of(path: str) -> tuple[types.CodeType, str, Any]:

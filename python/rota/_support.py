@@ -17,22 +17,23 @@ from asyncio import (
     events,
     format_helpers,
     futures,
-    protocols,
     selector_events,
     trsock,
 )
 from asyncio.log import logger
+from typing import Any
 
+from rota import _core
+from rota._names import look_up  # noqa: F401
 from rota._pipes import (  # noqa: F401
-    log_pipe,
     lost_pipe_write,
     open_pipe,
     pipe_failed,
     pipe_repr,
 )
 
-create_task = asyncio.BaseEventLoop.create_task
-accept_connection = asyncio.SelectorEventLoop._accept_connection
+create_task: Any = asyncio.BaseEventLoop.create_task
+accept_connection: Any = asyncio.SelectorEventLoop._accept_connection
 
 
 def set_result_unless_done(future, result):
@@ -41,32 +42,39 @@ def set_result_unless_done(future, result):
         future.set_result(result)
 
 
+def fail_empty_waiter(future, exc):
+    """What tells loop.sendfile() that the connection is lost."""
+    if not future.done():
+        future.set_exception(exc or ConnectionError("Connection is closed by peer"))
+
+
 def wake_waiter(waiter):
     """What tells create_connection() that connection_made() was called."""
     futures._set_result_unless_cancelled(waiter, None)
 
 
-# Calls whose arguments have names come here to be sorted.
+# Calls whose arguments have names come here to be sorted, and go on in C: to a
+# subclass's method, which has called us, they would come back for ever.
 
 
 def call_soon(loop, callback, *args, context=None):
     """As BaseEventLoop.call_soon()."""
-    return loop.call_soon(callback, *args, context=context)
+    return _core.Loop.call_soon(loop, callback, *args, context=context)
 
 
 def call_soon_threadsafe(loop, callback, *args, context=None):
     """As BaseEventLoop.call_soon_threadsafe()."""
-    return loop.call_soon_threadsafe(callback, *args, context=context)
+    return _core.Loop.call_soon_threadsafe(loop, callback, *args, context=context)
 
 
 def call_later(loop, delay, callback, *args, context=None):
     """As BaseEventLoop.call_later()."""
-    return loop.call_later(delay, callback, *args, context=context)
+    return _core.Loop.call_later(loop, delay, callback, *args, context=context)
 
 
 def call_at(loop, when, callback, *args, context=None):
     """As BaseEventLoop.call_at()."""
-    return loop.call_at(when, callback, *args, context=context)
+    return _core.Loop.call_at(loop, when, callback, *args, context=context)
 
 
 def check_callback(callback, method):
@@ -76,7 +84,8 @@ def check_callback(callback, method):
 
 def callback_failed(loop, handle, exc):
     """Report the exception of a handle's callback, as Handle._run does."""
-    cb = format_helpers._format_callback_source(handle._callback, handle._args or ())
+    shown = {"debug": loop.get_debug()} if sys.version_info >= (3, 13) else {}
+    cb = format_helpers._format_callback_source(handle._callback, handle._args or (), **shown)
     context = {"message": f"Exception in callback {cb}", "exception": exc, "handle": handle}
     if handle._source_traceback:
         context["source_traceback"] = handle._source_traceback
@@ -100,11 +109,6 @@ def slow_callback(who, seconds):
 
 
 # --- Transports -----------------------------------------------------------------
-
-
-def is_buffered(protocol):
-    """Whether a protocol lends its memory for what is received."""
-    return isinstance(protocol, protocols.BufferedProtocol)
 
 
 def socket_extra(extra, sock):
@@ -132,14 +136,60 @@ def named_extra(extra, sock, sockname, peername):
     return known
 
 
+class Clients:
+    """Server._clients, where most are only counted: the loop knows them by their fds.
+
+    A weak reference to each would make an idle connection a fifth larger.
+    """
+
+    __slots__ = ("count", "_loop", "_others")
+
+    def __init__(self, loop, others):
+        self.count = 0
+        self._loop = loop
+        self._others = others
+
+    def add(self, transport):
+        """One that is not of ours."""
+        self._others.add(transport)
+
+    def discard(self, transport):
+        """One that is not of ours, or nothing."""
+        self._others.discard(transport)
+
+    def __len__(self):
+        return self.count + len(self._others)
+
+    def __iter__(self):
+        return iter(self.copy())
+
+    def copy(self):
+        """Those that can be closed."""
+        ours = (t for t in self._loop._socket_transports() if is_client(t, self))
+        return [*ours, *self._others]
+
+
+def is_client(transport, clients):
+    """Whether a transport belongs to the server that has these."""
+    return getattr(transport._server, "_clients", None) is clients
+
+
 if sys.version_info >= (3, 13):
 
     def server_attach(server, transport):
         """A server has one client more."""
-        server._attach(transport)
+        if type(server) is not base_events.Server:
+            server._attach(transport)
+            return
+        assert server._sockets is not None  # as Server._attach()
+        if type(server._clients) is not Clients:
+            server._clients = Clients(transport._loop, server._clients)
+        server._clients.count += 1
 
     def server_detach(server, transport):
         """A server has one client less."""
+        if type(server) is base_events.Server:
+            server._clients.count -= 1
         server._detach(transport)
 
 else:
@@ -189,7 +239,8 @@ def write_buffer_limits(high, low):
 
 def log_debug(text, who):
     """A line of debug mode."""
-    logger.debug(text, who)
+    log = logger.info if text.endswith("by peer") else logger.debug
+    log(text, who)
 
 
 def lost_write():
@@ -240,7 +291,7 @@ class Selector:
 
     def select(self, timeout=None):
         """Wait until something is ready; the loop knows its timers itself."""
-        self._loop._wait()
+        self._loop._wait(timeout)
         return []
 
     def close(self):
@@ -257,7 +308,16 @@ class Selector:
 
 # --- sock_* ---------------------------------------------------------------------
 
-ensure_fd_no_transport = selector_events.BaseSelectorEventLoop._ensure_fd_no_transport
+ensure_fd_no_transport: Any = selector_events.BaseSelectorEventLoop._ensure_fd_no_transport
+sock_connect: Any = selector_events.BaseSelectorEventLoop.sock_connect
+
+# What the C half does for numeric addresses and plain sockets.
+
+connect_sock: Any = asyncio.BaseEventLoop._connect_sock
+create_connection_transport: Any = asyncio.BaseEventLoop._create_connection_transport
+ensure_resolved: Any = asyncio.BaseEventLoop._ensure_resolved
+getaddrinfo: Any = asyncio.BaseEventLoop.getaddrinfo
+run_in_executor: Any = asyncio.BaseEventLoop.run_in_executor
 
 
 def check_socket(loop, sock):

@@ -4,10 +4,13 @@
  */
 #include "core.h"
 
-/* Where an argument of this name goes, or -1. */
+/* Where an argument of this name goes, or -1. Most are given in order. */
 static int place_of(const char *function, const char *const *known,
-                    PyObject *name)
+                    PyObject *name, Py_ssize_t likely)
 {
+    if (known[likely] &&
+        PyUnicode_CompareWithASCIIString(name, known[likely]) == 0)
+        return (int)likely;
     for (int i = 0; known[i]; i++)
         if (PyUnicode_CompareWithASCIIString(name, known[i]) == 0)
             return i;
@@ -18,11 +21,12 @@ static int place_of(const char *function, const char *const *known,
 }
 
 static bool fill_named(const char *function, const char *const *known,
-                       Py_ssize_t count, PyObject *const *values,
-                       PyObject *names, PyObject **out)
+                       Py_ssize_t most, Py_ssize_t count,
+                       PyObject *const *values, PyObject *names, PyObject **out)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        int place = place_of(function, known, PyTuple_GET_ITEM(names, i));
+        int place = place_of(function, known, PyTuple_GET_ITEM(names, i),
+                             count + i < most ? count + i : most);
 
         if (place < 0)
             return false;
@@ -53,7 +57,8 @@ bool core_parse_args(const char *function, const char *const *known, int needed,
     }
     for (Py_ssize_t i = 0; i < count; i++)
         out[i] = args[i];
-    if (names && !fill_named(function, known, count, args + count, names, out))
+    if (names &&
+        !fill_named(function, known, most, count, args + count, names, out))
         return false;
     for (int i = 0; i < needed; i++)
         if (!out[i]) {
@@ -63,4 +68,25 @@ bool core_parse_args(const char *function, const char *const *known, int needed,
             return false;
         }
     return true;
+}
+
+#define MOST_ARGS 15
+
+PyObject *core_asyncios(LoopObject *self, const char *name,
+                        PyObject *const *args, Py_ssize_t count,
+                        PyObject *names)
+{
+    PyObject *function = core_support(self->state, name);
+    PyObject *all[1 + MOST_ARGS] = {(PyObject *)self};
+    Py_ssize_t total = count + (names ? PyTuple_GET_SIZE(names) : 0);
+
+    if (function && total > MOST_ARGS) {
+        PyErr_Format(PyExc_TypeError, "%s() takes fewer arguments", name);
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < total; i++)
+        all[i + 1] = args[i];
+    return function
+               ? PyObject_Vectorcall(function, all, (size_t)count + 1, names)
+               : NULL;
 }

@@ -99,11 +99,21 @@ typedef struct HandleObject HandleObject;
     X(set_result)                                                              \
     X(setblocking)                                                             \
     X(feed_data)                                                               \
+    X(_eof)                                                                    \
     X(_stream_reader_wr)                                                       \
     X(_buffer)                                                                 \
     X(_waiter)                                                                 \
     X(_limit)                                                                  \
-    X(cancelled)
+    X(cancelled)                                                               \
+    X(connect)                                                                 \
+    X(getaddrinfo)                                                             \
+    X(gettimeout)                                                              \
+    X(run_in_executor)                                                         \
+    X(_executor_shutdown_called)                                               \
+    X(sock_connect)                                                            \
+    X(socket)                                                                  \
+    X(name)                                                                    \
+    X(eager_start)
 
 struct core_state {
     /* The objects, first to last. */
@@ -127,21 +137,31 @@ struct core_state {
     PyObject *ssl_wrapped;
     PyObject *ssl_flushing;
     PyObject *ssl_shutdown;
-    PyObject *ssl_asks_below; /* whether is_closing() asks the transport */
-    PyObject *buffered_protocol;
-    PyObject *breathe;       /* a function in Python that does nothing */
+    PyObject *ssl_asks_below;    /* whether is_closing() asks the transport */
+    PyObject *buffered_protocol; /* asyncio's BufferedProtocol */
+    PyObject *breathe;       /* from here on they go when the module is cleared:
+                                a function in Python that does nothing */
     PyObject *support;       /* rota._support's dict: see core_support() */
     PyObject *tasks;         /* asyncio.tasks' dict: Task is looked up late */
     PyObject *futures;       /* asyncio.futures' dict, likewise Future */
     PyObject *events;        /* asyncio.events', with the running loop */
-    PyObject *extract_stack; /* from here on they stay to the very end */
+    PyObject *extract_stack; /* from here on they stay again */
     PyObject *socket_class;  /* what sockets of Python's derive from */
-    PyObject *socket_family; /* of that, the descriptor */
-    PyObject *plain_socket;  /* socket.socket */
+    PyObject *socket_family; /* of that, the descriptors */
+    PyObject *socket_kind;
+    PyObject *socket_proto;
+    PyObject *socket_connect;
+    PyObject *families[2];  /* AF_INET, AF_INET6 as the module has them */
+    PyObject *kinds[3];     /* SOCK_STREAM, SOCK_DGRAM, SOCK_RAW */
+    PyObject *getaddrinfo;  /* the module's */
+    PyObject *sockets;      /* the module socket */
+    PyObject *base_events;  /* asyncio.base_events', which has it too */
+    PyObject *plain_socket; /* socket.socket */
     PyObject *stream_protocol_type; /* asyncio's */
     PyObject *stream_reader_type;
-    PyObject *feed_data;  /* its method, as it was */
-    PyObject *loop_names; /* ("loop",) */
+    PyObject *feed_data;     /* its method, as it was */
+    PyObject *data_received; /* the protocol's */
+    PyObject *loop_names;    /* ("loop",) */
 #define CORE_NAME(name) PyObject *str_##name;
     CORE_NAMES(CORE_NAME)
 #undef CORE_NAME
@@ -156,12 +176,18 @@ extern struct PyModuleDef core_module_def;
 
 /* A function of rota/_support.py, borrowed; NULL with an exception. */
 PyObject *core_support(core_state *state, const char *name);
+/* The same method as asyncio's own code has it, in _support; of a vectorcall.
+ */
+PyObject *core_asyncios(LoopObject *self, const char *name,
+                        PyObject *const *args, Py_ssize_t count,
+                        PyObject *names);
 /* From one of the dicts, because tools put their own in their place. */
 PyObject *core_late(PyObject *dict, PyObject *name);
 core_state *core_state_of(PyTypeObject *type);
-/* Makes one table of several, each with an empty end; idempotent. */
-void core_join_methods(PyMethodDef *out, const PyMethodDef *const *parts,
-                       size_t count);
+/* Makes one table of several, each with an empty end; idempotent. There is room
+   for so many in `out`, and the last one is its end. */
+void core_join_methods(PyMethodDef *out, size_t room,
+                       const PyMethodDef *const *parts, size_t count);
 
 /* The types, made by their files. */
 extern PyType_Spec core_handle_spec;
@@ -182,13 +208,18 @@ PyObject *core_take_exception(void);
 void core_give_exception(PyObject *value);
 /*
  * The current exception goes to the loop's exception handler, with a message
- * and up to three more entries (NULL ends them); or, if it must, ends the run.
+ * and up to two more entries (NULL ends them); or, if it must, ends the run.
  * None is current afterwards, unless the run ends.
  */
 void core_report(LoopObject *loop, const char *message, const char *key,
                  PyObject *value, const char *key2, PyObject *value2);
-/* True if the current exception ends the run: KeyboardInterrupt, SystemExit. */
+/* The current exception is KeyboardInterrupt or SystemExit. */
+bool core_is_fatal(void);
+/* True if the current exception is such, which then ends the run. */
 bool core_stop_if_fatal(LoopObject *loop);
+/* Nobody can catch the current exception: sys.unraisablehook gets it, or it
+   ends the run. */
+void core_unraisable(LoopObject *loop, PyObject *where);
 
 /* --- The loop ------------------------------------------------------------ */
 
@@ -202,7 +233,8 @@ struct core_kept {
 
 struct LoopObject {
     PyObject_HEAD rota_loop *loop;
-    core_state *state; /* lives as long as our type does */
+    PyObject *module;
+    core_state *state; /* the module's */
     bool debug;
     bool closed;
     bool failed; /* the current exception ends the run */
@@ -214,6 +246,8 @@ struct LoopObject {
     struct core_gather *gathers; /* to lend: see socket_transport.h */
     int gather_count;
     struct rota__link dirty;  /* transports with writes to send: core_flush() */
+    struct rota__link late;   /* handles that the next turn runs last */
+    bool gathering;           /* callbacks run: a flush follows */
     struct rota__link places; /* see sock_place.c */
     PyObject *readers;        /* fd: Handle */
     PyObject *writers;
@@ -234,6 +268,11 @@ void core_keep(LoopObject *self, struct core_kept *kept, PyObject *object,
 void core_let_go(struct core_kept *kept);
 /* loop.call_soon(callable, arg) from C, in the current context; 0 or -1. */
 int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg);
+/* The same in `context`, unless that is NULL. */
+int core_call_soon_in(LoopObject *self, PyObject *context, PyObject *callable,
+                      PyObject *arg);
+/* Runs in the next turn, behind all that callbacks of this one schedule. */
+void core_ready_late(LoopObject *self, struct rota__handle *handle);
 
 /* Methods, by file. */
 extern PyMethodDef core_schedule_methods[];
@@ -241,6 +280,8 @@ extern PyMethodDef core_run_methods[];
 extern PyMethodDef core_ready_methods[];
 extern PyMethodDef core_reader_methods[];
 extern PyMethodDef core_sock_methods[];
+extern PyMethodDef core_connect_methods[];
+extern PyMethodDef core_names_methods[];
 extern PyMethodDef core_datagram_methods[];
 extern PyMethodDef core_child_methods[];
 extern PyMethodDef core_fork_methods[];
@@ -250,18 +291,33 @@ extern PyMethodDef core_fork_methods[];
 /* Sends what the transports have gathered in this turn. */
 void core_flush(LoopObject *self);
 void core_free_gathers(LoopObject *self);
+/* True once if the current exception is one that was to end the run. */
+bool core_failed(LoopObject *self);
 /* One turn; 0, or -1 with an exception that ends the run. */
 int core_turn(LoopObject *self);
 /* Calls around the callback of a C-only handle: debug mode's clock. */
 int64_t core_step_begin(LoopObject *self);
 void core_step_end(LoopObject *self, int64_t began, PyObject *who);
+/*
+ * Enters the context that a callback of ours belongs in; or a copy of it while
+ * it is entered already, by a callback that runs the loop. What was entered,
+ * for core_leave_context(), or NULL with an exception. An exception that is
+ * current when it is left stays so.
+ */
+PyObject *core_enter_context(PyObject *context);
+void core_leave_context(PyObject *entered);
 void core_release_gil(void *arg);
 void core_take_gil(void *arg);
+
+/* What waits for this fd waits for ever, as in asyncio; 0 or -1. */
+int core_take_place(LoopObject *self, int fd);
 
 /* --- sock_* (sock.c, sock_call.c) ----------------------------------------- */
 
 /* What fileno() of a socket says; -1 may be an exception. */
 int core_fd_of_socket(core_state *state, PyObject *sock);
+/* What state->socket_kind or one of its like says of it; or -1. */
+long core_number_of_socket(PyObject *descriptor, PyObject *sock);
 /* The address family of one that derives from _socket.socket, else -1. */
 int core_family_of_socket(core_state *state, PyObject *sock);
 /* 0, or -1 with an exception: a transport that is open has this fd. */
@@ -271,6 +327,14 @@ int core_check_file_is_free(LoopObject *self, PyObject *file);
 bool core_sock_forget(LoopObject *self, int fd, bool writing);
 void core_sock_places_free(LoopObject *self);
 extern PyType_Spec core_sock_call_spec;
+/* Whether asyncio.base_events sees the socket module that is known here. */
+bool core_sees_plain_sockets(core_state *state);
+/* Whether an attribute is this very object, and so what it was at first. */
+bool core_is_still(PyObject *owner, PyObject *name, PyObject *object);
+/* Closes it; what that raises is current then, before what was. */
+void core_close_too(core_state *state, PyObject *thing);
+/* A coroutine that gives this at once. */
+PyObject *core_answer(LoopObject *self, PyObject *result);
 /* The datagram transport that has this fd, borrowed, or NULL. */
 PyObject *core_datagram_at(LoopObject *self, int fd);
 PyType_Spec *core_make_datagram_spec(void);
@@ -279,8 +343,9 @@ PyType_Spec *core_make_datagram_spec(void);
 
 /*
  * A Handle is one object: its place in the queue, its callback, its arguments.
- * A queue owns a reference. Handles are hidden from the collector until
- * somebody keeps one; the loop shows what its own hold.
+ * A queue owns a reference. While the loop runs, which makes it no garbage,
+ * those in its queue are hidden from the collector; the loop shows what those
+ * hold that nobody else has.
  */
 struct HandleObject {
     PyObject_VAR_HEAD struct rota__timer
@@ -317,6 +382,8 @@ void core_handle_call(LoopObject *loop, HandleObject *handle);
 /* What loop/ calls for one that is in a queue, or was until now. */
 void core_handle_run(struct rota__handle *queued);
 void core_handle_drop(struct rota__handle *queued);
+/* One that somebody has kept becomes the collector's. */
+void core_handle_show(HandleObject *handle);
 /* What handle->cancel() does. */
 int core_handle_cancel(HandleObject *self);
 /* For the collector: what a queued handle holds. */

@@ -25,18 +25,12 @@ int core_datagram_tell(DatagramObject *self)
     return 0;
 }
 
-static bool ends_the_run(void)
-{
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ||
-           PyErr_ExceptionMatches(PyExc_SystemExit);
-}
-
 bool core_datagram_fatal(DatagramObject *self, const char *message)
 {
     PyObject *exception, *function, *done = NULL;
     int err;
 
-    if (ends_the_run())
+    if (core_is_fatal())
         return false;
     exception = core_take_exception();
     function = core_support(self->loop->state, "fatal_error");
@@ -56,55 +50,6 @@ void core_datagram_report(DatagramObject *self, const char *message)
                 self->protocol);
 }
 
-static void log_debug(DatagramObject *self, const char *text)
-{
-    PyObject *function, *done;
-
-    if (rota__likely(!self->loop->debug))
-        return;
-    function = core_support(self->loop->state, "log_debug");
-    done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
-    if (!done)
-        PyErr_WriteUnraisable((PyObject *)self);
-    Py_XDECREF(done);
-}
-
-/* --- Steps --------------------------------------------------------------- */
-
-/* A nested run may be in the context already: then a copy does. */
-static PyObject *enter(PyObject *context)
-{
-    if (rota__likely(PyContext_Enter(context) == 0))
-        return Py_NewRef(context);
-    PyErr_Clear();
-    context = PyContext_Copy(context);
-    if (context && PyContext_Enter(context) < 0)
-        Py_CLEAR(context);
-    return context;
-}
-
-void core_datagram_step(DatagramObject *self, PyObject *context,
-                        void (*step)(DatagramObject *))
-{
-    LoopObject *loop = self->loop;
-    int64_t began = core_step_begin(loop);
-    PyObject *entered = enter(context), *exception;
-
-    Py_INCREF(self);
-    if (entered) {
-        step(self);
-        exception = core_take_exception(); /* if the run ends with it */
-        (void)PyContext_Exit(entered);
-        Py_DECREF(entered);
-        core_give_exception(exception);
-    } else {
-        core_datagram_report(self, "Error in a datagram transport");
-    }
-    if (rota__unlikely(loop->debug))
-        core_step_end(loop, began, (PyObject *)self);
-    Py_DECREF(self);
-}
-
 /* --- Receiving ----------------------------------------------------------- */
 
 static bool wants_data(const DatagramObject *self)
@@ -112,17 +57,26 @@ static bool wants_data(const DatagramObject *self)
     return self->started && !self->closing && !self->paused && !self->lost;
 }
 
+static bool has_something(const DatagramObject *self)
+{
+    return wants_data(self) && rota__datagram_has_more(&self->socket) &&
+           rota__list_empty(&self->on_readable.link);
+}
+
+/* As if the selector told it in the next turn. */
 static void read_soon(DatagramObject *self)
 {
-    if (wants_data(self) && rota__datagram_has_more(&self->socket) &&
-        rota__list_empty(&self->on_readable.link))
-        rota__ready(self->loop->loop, &self->on_readable);
+    if (has_something(self))
+        core_ready_late(self->loop, &self->on_readable);
 }
 
 /* In the middle of polling. */
 void core_datagram_readable(struct rota__datagram *socket)
 {
-    read_soon(rota__container_of(socket, DatagramObject, socket));
+    DatagramObject *self = rota__container_of(socket, DatagramObject, socket);
+
+    if (has_something(self))
+        rota__ready(self->loop->loop, &self->on_readable);
 }
 
 static PyObject *sender(DatagramObject *self, const rota_address *from)
@@ -180,8 +134,9 @@ static void receiving_failed(DatagramObject *self, int err)
             self, "Exception in callback DatagramTransport._read_ready()");
 }
 
-static void receive(DatagramObject *self)
+static void receive(PyObject *op)
 {
+    DatagramObject *self = (DatagramObject *)op;
     struct rota__packet *packet;
     int err = 0;
 
@@ -202,7 +157,7 @@ void core_datagram_on_readable(struct rota__handle *handle)
     DatagramObject *self =
         rota__container_of(handle, DatagramObject, on_readable);
 
-    core_datagram_step(self, self->context, receive);
+    core_transport_step(self->loop, (PyObject *)self, self->context, receive);
 }
 
 void core_datagram_on_start(struct rota__handle *handle)
@@ -223,8 +178,9 @@ static PyObject *transport_pause(PyObject *op, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     self->paused = true;
     rota__unready(&self->on_readable);
-    log_debug(self, "%r pauses reading");
-    Py_RETURN_NONE;
+    return core_log(self->loop, op, "%r pauses reading") < 0
+               ? NULL
+               : Py_NewRef(Py_None);
 }
 
 static PyObject *transport_resume(PyObject *op, PyObject *Py_UNUSED(none))
@@ -235,8 +191,9 @@ static PyObject *transport_resume(PyObject *op, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     self->paused = false;
     read_soon(self);
-    log_debug(self, "%r resumes reading");
-    Py_RETURN_NONE;
+    return core_log(self->loop, op, "%r resumes reading") < 0
+               ? NULL
+               : Py_NewRef(Py_None);
 }
 
 static PyObject *transport_is_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -248,9 +205,13 @@ static PyObject *transport_is_reading(PyObject *op, PyObject *Py_UNUSED(none))
 
 PyMethodDef core_datagram_receive_methods[] = {
     {"pause_reading", transport_pause, METH_NOARGS,
+     "pause_reading($self, /)\n--\n\n"
      "Receive no more until resume_reading()."},
-    {"resume_reading", transport_resume, METH_NOARGS, "Receive again."},
+    {"resume_reading", transport_resume, METH_NOARGS,
+     "resume_reading($self, /)\n--\n\n"
+     "Receive again."},
     {"is_reading", transport_is_reading, METH_NOARGS,
+     "is_reading($self, /)\n--\n\n"
      "Return True if the transport receives."},
     {0},
 };

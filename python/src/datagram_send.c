@@ -28,8 +28,7 @@ static int tell_protocol(DatagramObject *self, PyObject *name,
 {
     PyObject *done = PyObject_CallMethodNoArgs(self->protocol, name);
 
-    if (!done && (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ||
-                  PyErr_ExceptionMatches(PyExc_SystemExit)))
+    if (!done && core_is_fatal())
         return -1;
     if (!done)
         core_report(self->loop, message, "transport", (PyObject *)self,
@@ -211,32 +210,38 @@ static enum outcome send_unsent(DatagramObject *self)
     return outcome;
 }
 
-static void write_soon(DatagramObject *self)
+static bool may_write_soon(const DatagramObject *self)
 {
-    if (!self->lost && rota__list_empty(&self->on_writable.link))
-        rota__ready(self->loop->loop, &self->on_writable);
+    return !self->lost && rota__list_empty(&self->on_writable.link);
 }
 
-static void flush(DatagramObject *self)
+static void write_later(DatagramObject *self)
 {
+    if (may_write_soon(self))
+        core_ready_late(self->loop, &self->on_writable);
+}
+
+static void flush(PyObject *op)
+{
+    DatagramObject *self = (DatagramObject *)op;
     enum outcome outcome = send_unsent(self);
     PyObject *done;
 
     if (outcome == FAILED) { /* the rest in the next turn, as asyncio does */
         if (send_failed(self) < 0)
             core_datagram_report(self, callback_failed);
-        write_soon(self);
+        write_later(self);
         return;
     }
     if (resume_if_drained(self) < 0) {
         core_datagram_report(self, callback_failed);
-        write_soon(self);
+        write_later(self);
         return;
     }
     if (!rota__list_empty(&self->unsent) || !self->closing || self->lost)
         return;
     self->lost++;
-    done = core_datagram_lose((PyObject *)self, Py_None);
+    done = core_datagram_lose(op, Py_None);
     if (!done)
         core_datagram_report(self, callback_failed);
     Py_XDECREF(done);
@@ -248,7 +253,8 @@ void core_datagram_on_writable(struct rota__handle *handle)
         rota__container_of(handle, DatagramObject, on_writable);
 
     if (self->write_context)
-        core_datagram_step(self, self->write_context, flush);
+        core_transport_step(self->loop, (PyObject *)self, self->write_context,
+                            flush);
 }
 
 /* In the middle of polling. */
@@ -256,8 +262,8 @@ void core_datagram_writable(struct rota__datagram *socket)
 {
     DatagramObject *self = rota__container_of(socket, DatagramObject, socket);
 
-    if (!rota__list_empty(&self->unsent))
-        write_soon(self);
+    if (!rota__list_empty(&self->unsent) && may_write_soon(self))
+        rota__ready(self->loop->loop, &self->on_writable);
 }
 
 /* --- Methods ------------------------------------------------------------- */
@@ -364,36 +370,29 @@ static PyObject *transport_get_limits(PyObject *op, PyObject *Py_UNUSED(none))
 static PyObject *transport_set_limits(PyObject *op, PyObject *args,
                                       PyObject *named)
 {
-    static char *names[] = {"high", "low", NULL};
     DatagramObject *self = (DatagramObject *)op;
-    PyObject *high = Py_None, *low = Py_None, *limits, *function;
-    Py_ssize_t to_high, to_low;
-    int err = -1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, named, "|OO", names, &high, &low))
+    if (core_parse_limits(self->loop, args, named, &self->high, &self->low) <
+            0 ||
+        pause_if_full(self) < 0)
         return NULL;
-    function = core_support(self->loop->state, "write_buffer_limits");
-    limits = function ? PyObject_CallFunctionObjArgs(function, high, low, NULL)
-                      : NULL;
-    if (limits && PyArg_ParseTuple(limits, "nn", &to_high, &to_low)) {
-        self->high = (size_t)to_high;
-        self->low = (size_t)to_low;
-        err = pause_if_full(self);
-    }
-    Py_XDECREF(limits);
-    return err < 0 ? NULL : Py_NewRef(Py_None);
+    Py_RETURN_NONE;
 }
 
 PyMethodDef core_datagram_send_methods[] = {
     {"sendto", CORE_ANY(transport_sendto), METH_FASTCALL | METH_KEYWORDS,
+     "sendto($self, data, addr=None)\n--\n\n"
      "Send a datagram to an address, or to the one the socket is connected "
      "to."},
     {"get_write_buffer_size", transport_get_size, METH_NOARGS,
+     "get_write_buffer_size($self, /)\n--\n\n"
      "Return the number of bytes that wait to be sent."},
     {"get_write_buffer_limits", transport_get_limits, METH_NOARGS,
+     "get_write_buffer_limits($self, /)\n--\n\n"
      "Return (low, high): when the protocol may write again, and no more."},
     {"set_write_buffer_limits", CORE_ANY(transport_set_limits),
      METH_VARARGS | METH_KEYWORDS,
+     "set_write_buffer_limits($self, high=None, low=None)\n--\n\n"
      "Set when the protocol may write no more, and again."},
     {0},
 };

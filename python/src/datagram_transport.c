@@ -23,52 +23,23 @@ static void detach(PyObject *op)
     rota__datagram_close(&self->socket);
 }
 
-static int close_file(DatagramObject *self)
-{
-    PyObject *sock = self->sock, *done;
-
-    self->sock = NULL;
-    if (!sock)
-        return 0;
-    done = PyObject_CallMethodNoArgs(sock, self->loop->state->str_close);
-    Py_DECREF(sock);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
-}
-
 PyObject *core_datagram_lose(PyObject *op, PyObject *exc)
 {
     DatagramObject *self = (DatagramObject *)op;
-    PyObject *done = Py_NewRef(Py_None), *exception;
+    PyObject *done;
 
     detach(op);
     core_datagram_forget_unsent(self);
-    if (self->protocol)
-        Py_SETREF(done, PyObject_CallMethodOneArg(
-                            self->protocol,
-                            self->loop->state->str_connection_lost, exc));
-    exception = core_take_exception();
-    if (close_file(self) < 0)
-        PyErr_WriteUnraisable(op);
-    Py_CLEAR(self->protocol);
+    done = core_lose(self->loop->state, &self->protocol, &self->sock, exc);
     core_let_go(&self->kept);
-    core_give_exception(exception);
     return done;
 }
 
 /* 0, or -1 with an exception: the loop is closed. */
 static int lose_soon(DatagramObject *self, PyObject *exc)
 {
-    PyObject *method;
-    int err;
-
     self->lost++;
-    if (!core_open_loop((PyObject *)self->loop))
-        return -1;
-    method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
-    err = method ? core_call_soon(self->loop, method, exc) : -1;
-    Py_XDECREF(method);
-    return err;
+    return core_lose_soon(self->loop, (PyObject *)self, exc);
 }
 
 int core_datagram_force_close(DatagramObject *self, PyObject *exc)
@@ -177,22 +148,6 @@ static int fill_extra(DatagramObject *self, PyObject *extra)
     return connected < 0 ? -1 : 0;
 }
 
-/* Whoever waits for this fd waits for ever, as in asyncio. */
-static int take_place(LoopObject *loop, int fd)
-{
-    static const char *const names[] = {"_remove_reader", "_remove_writer"};
-
-    for (size_t i = 0; i < rota__countof(names); i++) {
-        PyObject *done =
-            PyObject_CallMethod((PyObject *)loop, names[i], "i", fd);
-
-        if (!done)
-            return -1;
-        Py_DECREF(done);
-    }
-    return 0;
-}
-
 static int adopt(DatagramObject *self)
 {
     LoopObject *loop = self->loop;
@@ -202,7 +157,7 @@ static int adopt(DatagramObject *self)
                                : rota__datagram_adopt(&self->socket, loop->loop,
                                                       fd, local, &events);
 
-    if (err == -EEXIST && take_place(loop, fd) == 0)
+    if (err == -EEXIST && core_take_place(loop, fd) == 0)
         err =
             rota__datagram_adopt(&self->socket, loop->loop, fd, local, &events);
     if (err < 0) {
@@ -213,25 +168,6 @@ static int adopt(DatagramObject *self)
     }
     core_keep(loop, &self->kept, (PyObject *)self, detach);
     return 0;
-}
-
-/* connection_made(transport), then it may receive, then the waiter. */
-static int announce(DatagramObject *self, PyObject *waiter)
-{
-    LoopObject *loop = self->loop;
-    PyObject *made =
-        PyObject_GetAttr(self->protocol, loop->state->str_connection_made);
-    PyObject *wake;
-    int err = made ? core_call_soon(loop, made, (PyObject *)self) : -1;
-
-    Py_XDECREF(made);
-    if (err < 0)
-        return err;
-    rota__ready(loop->loop, &self->on_start);
-    if (Py_IsNone(waiter))
-        return 0;
-    wake = core_support(loop->state, "wake_waiter");
-    return wake ? core_call_soon(loop, wake, waiter) : -1;
 }
 
 static DatagramObject *new_transport(LoopObject *loop, PyObject *sock,
@@ -273,7 +209,8 @@ static PyObject *make_ours(LoopObject *loop, PyObject *const *values)
         return NULL;
     self->sock = Py_NewRef(values[0]);
     if (fill_extra(self, values[4]) == 0 && adopt(self) == 0 &&
-        announce(self, values[3]) == 0)
+        core_announce(loop, (PyObject *)self, values[1], values[3],
+                      &self->on_start) == 0)
         return (PyObject *)self;
     detach((PyObject *)self); /* the socket is still its maker's */
     Py_CLEAR(self->sock);
@@ -374,7 +311,7 @@ static void transport_finalize(PyObject *op)
     if (self->sock) {
         if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
             PyErr_WriteUnraisable(op);
-        if (close_file(self) < 0)
+        if (core_close_file(self->loop->state, &self->sock) < 0)
             PyErr_WriteUnraisable(op);
     }
     core_give_exception(exception);
@@ -445,16 +382,23 @@ static PyMemberDef transport_members[] = {
 
 static PyMethodDef transport_methods[] = {
     {"close", transport_close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Close once what is buffered has been sent."},
     {"abort", transport_abort, METH_NOARGS,
+     "abort($self, /)\n--\n\n"
      "Close at once; what is buffered is lost."},
     {"is_closing", transport_is_closing, METH_NOARGS,
+     "is_closing($self, /)\n--\n\n"
      "Return True if the transport is closed or is being closed."},
-    {"set_protocol", transport_set_protocol, METH_O, "Set another protocol."},
+    {"set_protocol", transport_set_protocol, METH_O,
+     "set_protocol($self, protocol, /)\n--\n\n"
+     "Set another protocol."},
     {"get_protocol", transport_get_protocol, METH_NOARGS,
+     "get_protocol($self, /)\n--\n\n"
      "Return the protocol."},
     {"get_extra_info", CORE_ANY(transport_get_extra_info),
      METH_FASTCALL | METH_KEYWORDS,
+     "get_extra_info($self, name, default=None)\n--\n\n"
      "Return what is known by a name ('peername', 'socket', ...)."},
     {"_force_close", transport_force_close, METH_O, NULL},
     {"_fatal_error", transport_fatal_error, METH_VARARGS, NULL},
@@ -491,6 +435,7 @@ PyType_Spec *core_make_datagram_spec(void)
                                                core_datagram_receive_methods,
                                                core_datagram_send_methods};
 
-    core_join_methods(all_methods, parts, rota__countof(parts));
+    core_join_methods(all_methods, rota__countof(all_methods), parts,
+                      rota__countof(parts));
     return &datagram_spec;
 }

@@ -64,9 +64,6 @@ int core_datagram_force_close(DatagramObject *self, PyObject *exc);
 PyObject *core_datagram_lose(PyObject *op, PyObject *exc);
 /* An exception of a callback that nobody catches; it may end the run. */
 void core_datagram_report(DatagramObject *self, const char *message);
-/* Runs a step in a context. */
-void core_datagram_step(DatagramObject *self, PyObject *context,
-                        void (*step)(DatagramObject *));
 void core_datagram_forget_unsent(DatagramObject *self);
 /* rota__datagram_events's, and the handles. */
 void core_datagram_on_start(struct rota__handle *handle);

@@ -65,14 +65,25 @@ PyObject *core_raise(int err)
     return NULL;
 }
 
+bool core_is_fatal(void)
+{
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ||
+           PyErr_ExceptionMatches(PyExc_SystemExit);
+}
+
 bool core_stop_if_fatal(LoopObject *loop)
 {
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
-        !PyErr_ExceptionMatches(PyExc_SystemExit))
+    if (!core_is_fatal())
         return false;
     loop->failed = true;
     rota__turn_break(loop->loop);
     return true;
+}
+
+void core_unraisable(LoopObject *loop, PyObject *where)
+{
+    if (!core_stop_if_fatal(loop))
+        PyErr_WriteUnraisable(where);
 }
 
 static int put(PyObject *context, const char *key, PyObject *value)
@@ -97,6 +108,6 @@ void core_report(LoopObject *loop, const char *message, const char *key,
     Py_XDECREF(exception);
     Py_XDECREF(context);
     Py_XDECREF(done);
-    if (!done && !core_stop_if_fatal(loop))
-        PyErr_WriteUnraisable((PyObject *)loop);
+    if (!done)
+        core_unraisable(loop, (PyObject *)loop);
 }

@@ -70,6 +70,8 @@ HandleObject *core_handle_new(LoopObject *loop, bool timer, PyObject *context,
         PyObject_GC_Track(handle);
     if (rota__unlikely(loop->debug) && remember_stack(handle) < 0)
         Py_CLEAR(handle);
+    else if (!core_open_loop((PyObject *)loop))
+        Py_CLEAR(handle); /* a collection has run, and whatever it destroyed */
     return handle;
 }
 
@@ -110,15 +112,14 @@ static int handle_traverse(PyObject *op, visitproc visit, void *arg)
     return core_handle_visit((HandleObject *)op, visit, arg);
 }
 
-static void handle_dealloc(PyObject *op)
+static void release(HandleObject *self)
 {
-    HandleObject *self = (HandleObject *)op;
+    PyObject *op = (PyObject *)self;
     PyTypeObject *type = Py_TYPE(op);
     LoopObject *loop = self->loop;
     core_state *state = loop->state;
     bool timer = self->is_timer;
 
-    PyObject_GC_UnTrack(op);
     if (rota__unlikely(self->weakrefs != NULL))
         PyObject_ClearWeakRefs(op);
     clear_call(self);
@@ -134,6 +135,31 @@ static void handle_dealloc(PyObject *op)
     }
     Py_DECREF(loop);
     Py_DECREF(type);
+}
+
+static void handle_dealloc(PyObject *op);
+
+static bool has_handles(HandleObject *self)
+{
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
+        if (self->args[i] &&
+            Py_TYPE(self->args[i])->tp_dealloc == handle_dealloc)
+            return true;
+    return false;
+}
+
+/* Each may be the argument of the next, and the stack must not grow. */
+static void handle_dealloc(PyObject *op)
+{
+    HandleObject *self = (HandleObject *)op;
+
+    PyObject_GC_UnTrack(op);
+    if (rota__likely(!has_handles(self))) {
+        release(self);
+        return;
+    }
+    Py_TRASHCAN_BEGIN(op, handle_dealloc) release(self);
+    Py_TRASHCAN_END
 }
 
 void core_free_handles(core_state *state)
@@ -258,6 +284,14 @@ static void call_timed(LoopObject *loop, HandleObject *handle)
     Py_CLEAR(loop->current_handle);
 }
 
+/* Whoever has kept it may be part of a cycle through it. */
+void core_handle_show(HandleObject *handle)
+{
+    if (rota__unlikely(Py_REFCNT(handle) > 1) &&
+        !PyObject_GC_IsTracked((PyObject *)handle))
+        PyObject_GC_Track(handle);
+}
+
 /* The queue's reference becomes ours for the call. */
 void core_handle_run(struct rota__handle *queued)
 {
@@ -269,10 +303,7 @@ void core_handle_run(struct rota__handle *queued)
         call_timed(loop, handle);
     else
         core_handle_call(loop, handle);
-    /* Whoever has kept it may be part of a cycle through it. */
-    if (rota__unlikely(Py_REFCNT(handle) > 1) &&
-        !PyObject_GC_IsTracked((PyObject *)handle))
-        PyObject_GC_Track(handle);
+    core_handle_show(handle);
     Py_DECREF(handle);
 }
 
@@ -283,8 +314,7 @@ void core_handle_drop(struct rota__handle *queued)
     if (queued->run != core_handle_run)
         return;
     handle->queued = false;
-    if (Py_REFCNT(handle) > 1 && !PyObject_GC_IsTracked((PyObject *)handle))
-        PyObject_GC_Track(handle);
+    core_handle_show(handle);
     Py_DECREF(handle);
 }
 
@@ -339,11 +369,7 @@ static PyObject *handle_run_now(PyObject *op, PyObject *Py_UNUSED(none))
     Py_INCREF(self);
     core_handle_call(loop, self);
     Py_DECREF(self);
-    if (loop->failed) {
-        loop->failed = false;
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return core_failed(loop) ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *handle_when(PyObject *op, PyObject *Py_UNUSED(none))
@@ -400,11 +426,22 @@ static PyObject *get_scheduled(PyObject *op, void *Py_UNUSED(closure))
     return PyBool_FromLong(((HandleObject *)op)->timer.node.index != 0);
 }
 
+/* Whoever compares may cancel either of them: what is compared is held. */
+static int same_of(PyObject *a, PyObject *b, getter get)
+{
+    PyObject *one = get(a, NULL), *two = one ? get(b, NULL) : NULL;
+    int same = two ? PyObject_RichCompareBool(one, two, Py_EQ) : -1;
+
+    Py_XDECREF(one);
+    Py_XDECREF(two);
+    return same;
+}
+
 /* As TimerHandle: by time; equal if the call is the same, too. */
 static PyObject *compare(PyObject *a, PyObject *b, int how)
 {
     HandleObject *one = (HandleObject *)a, *two = (HandleObject *)b;
-    int same = 1;
+    int same;
 
     if (Py_TYPE(a) != Py_TYPE(b) || !one->is_timer)
         Py_RETURN_NOTIMPLEMENTED;
@@ -413,14 +450,9 @@ static PyObject *compare(PyObject *a, PyObject *b, int how)
             return PyBool_FromLong(how == Py_NE);
         Py_RETURN_RICHCOMPARE(one->when, two->when, how);
     }
-    if (one->callback != two->callback && one->callback && two->callback)
-        same = PyObject_RichCompareBool(one->callback, two->callback, Py_EQ);
-    else if (one->callback != two->callback)
-        same = 0;
-    if (same == 1 && Py_SIZE(a) != Py_SIZE(b))
-        same = 0;
-    for (Py_ssize_t i = 0; same == 1 && one->callback && i < Py_SIZE(a); i++)
-        same = PyObject_RichCompareBool(one->args[i], two->args[i], Py_EQ);
+    same = same_of(a, b, get_callback);
+    if (same == 1)
+        same = same_of(a, b, get_args);
     if (same < 0)
         return NULL;
     same = same && one->cancelled == two->cancelled;
@@ -438,26 +470,20 @@ static Py_hash_t timer_hash(PyObject *op)
     return hash;
 }
 
-static PyMethodDef handle_methods[] = {
-    {"cancel", handle_cancel, METH_NOARGS,
-     "Cancel the callback: it will not run. A second time does nothing."},
-    {"cancelled", handle_cancelled, METH_NOARGS,
-     "Return True if the callback was cancelled."},
-    {"get_context", handle_get_context, METH_NOARGS,
-     "Return the contextvars.Context that the callback runs in."},
-    {"_run", handle_run_now, METH_NOARGS, NULL},
-    {0},
-};
-
+/* A Handle's begin behind when(). */
 static PyMethodDef timer_methods[] = {
+    {"when", handle_when, METH_NOARGS,
+     "when($self, /)\n--\n\n"
+     "Return the scheduled time, in seconds of loop.time()."},
     {"cancel", handle_cancel, METH_NOARGS,
+     "cancel($self, /)\n--\n\n"
      "Cancel the callback: it will not run. A second time does nothing."},
     {"cancelled", handle_cancelled, METH_NOARGS,
+     "cancelled($self, /)\n--\n\n"
      "Return True if the callback was cancelled."},
     {"get_context", handle_get_context, METH_NOARGS,
+     "get_context($self, /)\n--\n\n"
      "Return the contextvars.Context that the callback runs in."},
-    {"when", handle_when, METH_NOARGS,
-     "Return the scheduled time, in seconds of loop.time()."},
     {"_run", handle_run_now, METH_NOARGS, NULL},
     {0},
 };
@@ -489,7 +515,7 @@ static PyType_Slot handle_slots[] = {
     {Py_tp_clear, handle_clear},
     {Py_tp_dealloc, handle_dealloc},
     {Py_tp_repr, handle_repr},
-    {Py_tp_methods, handle_methods},
+    {Py_tp_methods, timer_methods + 1},
     {Py_tp_members, handle_members},
     {Py_tp_getset, handle_getset},
     {0},

@@ -137,6 +137,7 @@ static int loop_traverse(PyObject *op, visitproc visit, void *arg)
     struct visit to = {visit, arg, 0};
 
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->module);
     Py_VISIT(self->readers);
     Py_VISIT(self->writers);
     Py_VISIT(self->task_factory);
@@ -176,6 +177,7 @@ static void loop_dealloc(PyObject *op)
     core_free_gathers(self);
     if (self->loop)
         (void)rota_loop_free(self->loop);
+    Py_XDECREF(self->module);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -191,9 +193,11 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     rota__list_init(&self->kept);
     rota__list_init(&self->popped);
     rota__list_init(&self->dirty);
+    rota__list_init(&self->late);
     rota__list_init(&self->places);
     self->slow_callback = 0.1;
-    self->state = core_state_of(type);
+    self->module = Py_XNewRef(PyType_GetModuleByDef(type, &core_module_def));
+    self->state = self->module ? PyModule_GetState(self->module) : NULL;
     self->readers = PyDict_New();
     self->writers = PyDict_New();
     if (!self->state || !self->readers || !self->writers)
@@ -208,6 +212,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     self->loop->drop = core_handle_drop;
     return (PyObject *)self;
 fail:
+    self->closed = true; /* for asyncio's __del__() */
     Py_DECREF(self);
     return NULL;
 }
@@ -344,10 +349,14 @@ static PyMemberDef loop_members[] = {
 
 static PyMethodDef loop_methods[] = {
     {"is_closed", loop_is_closed, METH_NOARGS,
-     "Return True if the loop was closed."},
+     "is_closed($self, /)\n--\n\n"
+     "Return True if close() was called."},
     {"is_running", loop_is_running, METH_NOARGS,
-     "Return True if the loop runs."},
-    {"get_debug", loop_get_debug, METH_NOARGS, "Return True in debug mode."},
+     "is_running($self, /)\n--\n\n"
+     "Return True if a thread runs the loop."},
+    {"get_debug", loop_get_debug, METH_NOARGS,
+     "get_debug($self, /)\n--\n\n"
+     "Return True in debug mode."},
     {"_check_closed", loop_check_closed, METH_NOARGS, NULL},
     {"_check_thread", loop_check_thread, METH_NOARGS, NULL},
     {0},
@@ -378,11 +387,13 @@ static PyType_Spec loop_spec = {
 PyType_Spec *core_make_loop_spec(void)
 {
     static const PyMethodDef *const parts[] = {
-        loop_methods,        core_schedule_methods, core_run_methods,
-        core_reader_methods, core_ready_methods,    core_socket_methods,
-        core_accept_methods, core_pipe_methods,     core_child_methods,
-        core_sock_methods,   core_datagram_methods, core_fork_methods};
+        loop_methods,         core_schedule_methods, core_run_methods,
+        core_reader_methods,  core_ready_methods,    core_socket_methods,
+        core_accept_methods,  core_pipe_methods,     core_child_methods,
+        core_sock_methods,    core_datagram_methods, core_fork_methods,
+        core_connect_methods, core_names_methods};
 
-    core_join_methods(all_methods, parts, rota__countof(parts));
+    core_join_methods(all_methods, rota__countof(all_methods), parts,
+                      rota__countof(parts));
     return &loop_spec;
 }

@@ -7,6 +7,7 @@
  * module's dict when it is needed.
  */
 #include "transport.h"
+#include <pthread.h>
 
 core_state *core_state_of(PyTypeObject *type)
 {
@@ -32,12 +33,22 @@ PyObject *core_support(core_state *state, const char *name)
     return found;
 }
 
-void core_join_methods(PyMethodDef *out, const PyMethodDef *const *parts,
-                       size_t count)
+/* Once: each interpreter asks, and with locks of their own two at a time. */
+void core_join_methods(PyMethodDef *out, size_t room,
+                       const PyMethodDef *const *parts, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        for (const PyMethodDef *at = parts[i]; at->ml_name; at++)
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    bool done;
+
+    pthread_mutex_lock(&lock);
+    done = out->ml_name != NULL;
+    for (size_t i = 0; i < count && !done; i++)
+        for (const PyMethodDef *at = parts[i]; at->ml_name; at++) {
+            if (--room == 0)
+                Py_FatalError("a table of methods is too small");
             *out++ = *at;
+        }
+    pthread_mutex_unlock(&lock);
 }
 
 /* An attribute of a module, or with NULL its dict. */
@@ -66,6 +77,14 @@ static int look_up(core_state *state)
         {&state->events, "asyncio.events", NULL},
         {&state->socket_class, "_socket", "socket"},
         {&state->plain_socket, "socket", "socket"},
+        {&state->base_events, "asyncio.base_events", NULL},
+        {&state->families[0], "socket", "AF_INET"},
+        {&state->families[1], "socket", "AF_INET6"},
+        {&state->kinds[0], "socket", "SOCK_STREAM"},
+        {&state->kinds[1], "socket", "SOCK_DGRAM"},
+        {&state->kinds[2], "socket", "SOCK_RAW"},
+        {&state->getaddrinfo, "socket", "getaddrinfo"},
+        {&state->buffered_protocol, "asyncio.protocols", "BufferedProtocol"},
         {&state->stream_protocol_type, "asyncio.streams",
          "StreamReaderProtocol"},
         {&state->stream_reader_type, "asyncio.streams", "StreamReader"},
@@ -77,9 +96,30 @@ static int look_up(core_state *state)
         if (!*wanted[i].into)
             return -1;
     }
-    state->socket_family =
-        PyObject_GetAttrString(state->socket_class, "family");
-    return state->socket_family ? 0 : -1;
+    state->sockets = PyImport_ImportModule("socket");
+    return state->sockets ? 0 : -1;
+}
+
+/* Of the class in C, whose subclass has properties and methods over them. */
+static int look_up_descriptors(core_state *state)
+{
+    const struct {
+        PyObject **into;
+        const char *name;
+    } wanted[] = {
+        {&state->socket_family, "family"},
+        {&state->socket_kind, "type"},
+        {&state->socket_proto, "proto"},
+        {&state->socket_connect, "connect"},
+    };
+
+    for (size_t i = 0; i < rota__countof(wanted); i++) {
+        *wanted[i].into =
+            PyObject_GetAttrString(state->socket_class, wanted[i].name);
+        if (!*wanted[i].into)
+            return -1;
+    }
+    return 0;
 }
 
 static int intern_names(core_state *state)
@@ -157,10 +197,6 @@ static int make_types(PyObject *module, core_state *state)
          1, NULL},
         {&state->pipe_writer_type, core_make_pipe_spec(true),
          "_FlowControlMixin", 5, NULL},
-        {&state->ssl_room_type, &core_ssl_room_spec, NULL, 0, NULL},
-        {&state->ssl_protocol_type, &core_ssl_protocol_spec, NULL, 0, NULL},
-        {&state->ssl_transport_type, &core_ssl_transport_spec,
-         "_FlowControlMixin", 5, NULL},
         {&state->child_type, &core_child_spec, NULL, 0, NULL},
         {&state->sock_call_type, &core_sock_call_spec, NULL, 0, NULL},
         {&state->datagram_transport_type, core_make_datagram_spec(),
@@ -180,42 +216,44 @@ static int module_exec(PyObject *module)
 
     state->breathe =
         PyRun_String("lambda: None", Py_eval_input, globals, globals);
-    if (!state->breathe || intern_names(state) < 0 || look_up(state) < 0)
+    if (!state->breathe || intern_names(state) < 0 || look_up(state) < 0 ||
+        look_up_descriptors(state) < 0)
         return -1;
     state->feed_data =
         PyObject_GetAttr(state->stream_reader_type, state->str_feed_data);
-    if (!state->feed_data || make_types(module, state) < 0)
+    state->data_received =
+        PyObject_GetAttr(state->stream_protocol_type, state->str_data_received);
+    if (!state->feed_data || !state->data_received ||
+        make_types(module, state) < 0)
         return -1;
     return core_support(state, "create_task") ? 0 : -1; /* while it can be */
-}
-
-static size_t count_to(core_state *state, PyObject **end)
-{
-    return (size_t)(end - &state->handle_type);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     core_state *state = PyModule_GetState(module);
 
-    for (size_t i = 0; i < count_to(state, &state->last); i++)
-        Py_VISIT((&state->handle_type)[i]);
+    for (PyObject **at = &state->handle_type; at < &state->last; at++)
+        Py_VISIT(*at);
     return 0;
 }
 
-static void clear_to(core_state *state, PyObject **end)
+static void clear(PyObject **from, PyObject **end)
 {
-    core_free_handles(state);
-    for (size_t i = 0; i < count_to(state, end); i++)
-        Py_CLEAR((&state->handle_type)[i]);
+    for (; from < end; from++)
+        Py_CLEAR(*from);
 }
 
-/* What a late destructor may still need (names, builtins) stays. */
+/*
+ * What a late destructor may still need stays: types, names, builtins. Each
+ * loop has a reference to the module. The types' own to it end in their clear.
+ */
 static int module_clear(PyObject *module)
 {
     core_state *state = PyModule_GetState(module);
 
-    clear_to(state, &state->extract_stack);
+    core_free_handles(state);
+    clear(&state->breathe, &state->extract_stack);
     return 0;
 }
 
@@ -223,14 +261,19 @@ static void module_free(void *module)
 {
     core_state *state = PyModule_GetState(module);
 
-    if (state)
-        clear_to(state, &state->last);
+    if (!state)
+        return;
+    core_free_handles(state);
+    clear(&state->handle_type, &state->last);
 }
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil /* in a free-threaded build, importing us turns it on */
+    {Py_mod_gil, Py_MOD_GIL_USED},
 #endif
     {0},
 };

@@ -87,25 +87,6 @@ static int open_conn(PipeObject *self)
     return 0;
 }
 
-/* connection_made(transport), then the first event, then the waiter. */
-static int announce(PipeObject *self, PyObject *waiter)
-{
-    core_state *state = self->loop->state;
-    PyObject *made =
-        PyObject_GetAttr(self->protocol, state->str_connection_made);
-    PyObject *wake;
-    int err = made ? core_call_soon(self->loop, made, (PyObject *)self) : -1;
-
-    Py_XDECREF(made);
-    if (err < 0)
-        return -1;
-    rota__ready(self->loop->loop, &self->on_start);
-    if (!waiter || Py_IsNone(waiter))
-        return 0;
-    wake = core_support(state, "wake_waiter");
-    return wake ? core_call_soon(self->loop, wake, waiter) : -1;
-}
-
 static PyObject *make(LoopObject *loop, PyObject *args, PyObject *named,
                       bool writer)
 {
@@ -124,7 +105,8 @@ static PyObject *make(LoopObject *loop, PyObject *args, PyObject *named,
     if (!self->context || check_file(self, pipe, extra) < 0)
         goto fail;
     self->protocol = Py_NewRef(protocol);
-    if (open_conn(self) < 0 || announce(self, waiter) < 0)
+    if (open_conn(self) < 0 || core_announce(loop, (PyObject *)self, protocol,
+                                             waiter, &self->on_start) < 0)
         goto fail;
     self->pipe = Py_NewRef(pipe);
     return (PyObject *)self;

@@ -53,6 +53,9 @@ static PyObject *read_some(PipeObject *self, intptr_t *n)
     return data;
 }
 
+static const char callback_failed[] =
+    "Exception in callback _UnixReadPipeTransport._read_ready()";
+
 /* No error of the transport's: it goes on, as asyncio's does. */
 static void give(PipeObject *self, PyObject *data)
 {
@@ -60,28 +63,30 @@ static void give(PipeObject *self, PyObject *data)
         self->protocol, self->loop->state->str_data_received, data);
 
     if (rota__unlikely(!done))
-        core_pipe_report(
-            self, "Exception in callback _UnixReadPipeTransport._read_ready()");
+        core_pipe_report(self, callback_failed);
     Py_XDECREF(done);
 }
 
-static void at_end(PipeObject *self)
+static int at_end(PipeObject *self)
 {
     PyObject *method;
+    int err = core_pipe_log(self, "%r was closed by peer");
 
-    core_pipe_log(self, "%r was closed by peer");
+    if (err < 0)
+        return err;
+    self->closing = true;
+    core_pipe_let_go(self);
+    core_pipe_keep(self);
     method =
         PyObject_GetAttr(self->protocol, self->loop->state->str_eof_received);
-    if (!method || core_call_soon(self->loop, method, NULL) < 0)
-        core_pipe_report(
-            self, "Exception in callback _UnixReadPipeTransport._read_ready()");
+    err = method ? core_call_soon(self->loop, method, NULL) : -1;
     Py_XDECREF(method);
-    if (core_pipe_close(self, NULL) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
+    return err < 0 ? err : core_pipe_close(self, NULL);
 }
 
-void core_pipe_read(PipeObject *self)
+void core_pipe_read(PyObject *op)
 {
+    PipeObject *self = (PipeObject *)op;
     intptr_t n;
     PyObject *data = read_some(self, &n);
 
@@ -89,7 +94,8 @@ void core_pipe_read(PipeObject *self)
         give(self, data);
         Py_DECREF(data);
     } else if (n == 0) {
-        at_end(self);
+        if (at_end(self) < 0)
+            core_pipe_report(self, callback_failed);
     } else if (n != -EAGAIN) {
         (void)core_raise(n > 0 ? -ENOMEM : (int)n);
         core_pipe_fatal(self, "Fatal read error on pipe transport");
@@ -107,8 +113,8 @@ static PyObject *pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
     self->paused = true;
     rota__unready(&self->on_ready);
     core_pipe_keep(self);
-    core_pipe_log(self, "%r pauses reading");
-    Py_RETURN_NONE;
+    return core_pipe_log(self, "%r pauses reading") < 0 ? NULL
+                                                        : Py_NewRef(Py_None);
 }
 
 /* From here on callbacks run in the context of who calls, as in asyncio. */
@@ -128,8 +134,8 @@ static PyObject *resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
     self->paused = false;
     core_pipe_keep(self);
     core_pipe_look(self);
-    core_pipe_log(self, "%r resumes reading");
-    Py_RETURN_NONE;
+    return core_pipe_log(self, "%r resumes reading") < 0 ? NULL
+                                                         : Py_NewRef(Py_None);
 }
 
 static PyObject *is_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -150,11 +156,16 @@ static PyObject *reader_close(PyObject *op, PyObject *Py_UNUSED(none))
 
 PyMethodDef core_pipe_reader_methods[] = {
     {"close", reader_close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Close the transport; no more data is received."},
     {"pause_reading", pause_reading, METH_NOARGS,
+     "pause_reading($self, /)\n--\n\n"
      "Stop reading: data_received() is not called until resume_reading()."},
-    {"resume_reading", resume_reading, METH_NOARGS, "Read again."},
+    {"resume_reading", resume_reading, METH_NOARGS,
+     "resume_reading($self, /)\n--\n\n"
+     "Read again."},
     {"is_reading", is_reading, METH_NOARGS,
+     "is_reading($self, /)\n--\n\n"
      "Return True if the transport reads."},
     {0},
 };

@@ -6,17 +6,9 @@
 
 /* --- Reports ------------------------------------------------------------- */
 
-void core_pipe_log(PipeObject *self, const char *text)
+int core_pipe_log(PipeObject *self, const char *text)
 {
-    PyObject *function, *done;
-
-    if (rota__likely(!self->loop->debug))
-        return;
-    function = core_support(self->loop->state, "log_pipe");
-    done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
-    if (!done)
-        PyErr_WriteUnraisable((PyObject *)self);
-    Py_XDECREF(done);
+    return core_log(self->loop, (PyObject *)self, text);
 }
 
 void core_pipe_report(PipeObject *self, const char *message)
@@ -37,11 +29,11 @@ void core_pipe_fatal(PipeObject *self, const char *message)
         done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
                                      self->protocol ? self->protocol : Py_None,
                                      exception, message);
-    if (!done && !core_stop_if_fatal(self->loop))
-        PyErr_WriteUnraisable((PyObject *)self);
+    if (done && core_pipe_close(self, exception) < 0)
+        Py_CLEAR(done);
+    if (!done)
+        core_pipe_report(self, message);
     Py_XDECREF(done);
-    if (core_pipe_close(self, exception) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
     Py_XDECREF(exception);
 }
 
@@ -76,59 +68,33 @@ static void detach(PyObject *op)
     core_pipe_let_go((PipeObject *)op);
 }
 
-void core_pipe_look(PipeObject *self)
+static bool has_something(const PipeObject *self)
 {
-    if (self->started && self->listens && self->conn.may_read &&
-        !self->paused && !self->conn.closed && !self->losing &&
-        rota__list_empty(&self->on_ready.link))
+    return self->started && self->listens && self->conn.may_read &&
+           !self->paused && !self->conn.closed && !self->losing &&
+           rota__list_empty(&self->on_ready.link);
+}
+
+/* In the middle of polling. */
+static void readable(struct rota__conn *conn)
+{
+    PipeObject *self = rota__container_of(conn, PipeObject, conn);
+
+    if (has_something(self))
         rota__ready(self->loop->loop, &self->on_ready);
 }
 
-static void readable(struct rota__conn *conn)
+/* As if the selector told it in the next turn. */
+void core_pipe_look(PipeObject *self)
 {
-    core_pipe_look(rota__container_of(conn, PipeObject, conn));
+    if (has_something(self))
+        core_ready_late(self->loop, &self->on_ready);
 }
 
-/* Its own, or a copy while that is entered: a callback runs the loop. */
-static PyObject *enter_context(PipeObject *self)
+void core_pipe_step(PipeObject *self, void (*step)(PyObject *op))
 {
-    PyObject *context = Py_NewRef(self->context);
-
-    if (rota__likely(PyContext_Enter(context) == 0))
-        return context;
-    PyErr_Clear();
-    Py_SETREF(context, PyContext_Copy(self->context));
-    if (context && PyContext_Enter(context) < 0)
-        Py_CLEAR(context);
-    return context;
-}
-
-/* The exception of a run that ends must outlive it. */
-static void leave_context(PyObject *context)
-{
-    PyObject *exception = core_take_exception();
-
-    (void)PyContext_Exit(context);
-    Py_DECREF(context);
-    core_give_exception(exception);
-}
-
-void core_pipe_step(PipeObject *self, void (*step)(PipeObject *))
-{
-    int64_t began;
-    PyObject *context;
-
     Py_INCREF(self);
-    began = core_step_begin(self->loop);
-    context = enter_context(self);
-    if (rota__likely(context != NULL)) {
-        step(self);
-        leave_context(context);
-    } else {
-        core_pipe_report(self, "a pipe's callback has no context");
-    }
-    if (rota__unlikely(self->loop->debug))
-        core_step_end(self->loop, began, (PyObject *)self);
+    core_transport_step(self->loop, (PyObject *)self, self->context, step);
     core_pipe_look(self);
     Py_DECREF(self);
 }
@@ -186,70 +152,32 @@ static void closed(struct rota__conn *conn)
     (void)conn; /* a conn that is released tells nobody */
 }
 
-static int lose_soon(PipeObject *self, PyObject *exception)
-{
-    PyObject *method;
-    int err;
-
-    if (!core_open_loop((PyObject *)self->loop))
-        return -1;
-    if (self->losing)
-        return 0;
-    self->losing = true;
-    method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
-    err = method ? core_call_soon(self->loop, method,
-                                  exception ? exception : Py_None)
-                 : -1;
-    Py_XDECREF(method);
-    return err;
-}
-
 int core_pipe_close(PipeObject *self, PyObject *exception)
 {
-    int err;
+    int err = core_open_loop((PyObject *)self->loop) ? 0 : -1;
 
     self->closing = true;
     core_pipe_let_go(self);
-    err = lose_soon(self, exception);
+    if (err == 0 && !self->losing) {
+        err = core_lose_soon(self->loop, (PyObject *)self, exception);
+        self->losing = err == 0;
+    }
     core_let_go(&self->kept);
     return err;
-}
-
-int core_pipe_close_file(PipeObject *self)
-{
-    PyObject *pipe = self->pipe, *done;
-
-    self->pipe = NULL;
-    if (!pipe)
-        return 0;
-    done = PyObject_CallMethodNoArgs(pipe, self->loop->state->str_close);
-    Py_DECREF(pipe);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
 }
 
 PyObject *core_pipe_lose(PyObject *op, PyObject *exception)
 {
     PipeObject *self = (PipeObject *)op;
-    PyObject *done, *error;
+    PyObject *done;
 
     self->losing = true;
     if (!self->protocol)
         Py_RETURN_NONE;
-    done = PyObject_CallMethodOneArg(
-        self->protocol, self->loop->state->str_connection_lost, exception);
-    error = core_take_exception();
     core_pipe_let_go(self);
-    if (core_pipe_close_file(self) < 0) {
-        if (error)
-            PyErr_WriteUnraisable(op);
-        else
-            Py_CLEAR(done);
-    }
-    Py_CLEAR(self->protocol);
+    done =
+        core_lose(self->loop->state, &self->protocol, &self->pipe, exception);
     core_let_go(&self->kept);
-    if (error)
-        core_give_exception(error);
     return done;
 }
 

@@ -30,7 +30,7 @@ struct PipeObject {
     PyObject *weakrefs;
     struct rota__handle on_start; /* connection_made() has been called */
     struct rota__handle on_ready;
-    void (*ready)(PipeObject *self); /* may be read from; or the end */
+    void (*ready)(PyObject *op); /* may be read from; or the end */
     int fileno;
     int watch_error; /* why the fd cannot be waited for, or 0 */
     bool writer;
@@ -52,18 +52,17 @@ extern const struct rota__conn_events core_pipe_events;
 /* Handles: connection_made() has been called; there is something to do. */
 void core_pipe_start(struct rota__handle *handle);
 void core_pipe_ready(struct rota__handle *handle);
-void core_pipe_read(PipeObject *self);
-void core_pipe_reader_went(PipeObject *self);
+void core_pipe_read(PyObject *op);
+void core_pipe_reader_went(PyObject *op);
 void core_pipe_writable(struct rota__conn *conn);
 /* The loop keeps it alive if it waits for it: after any change of that. */
 void core_pipe_keep(PipeObject *self);
 /* Its ready() comes soon, if there is something for it. */
 void core_pipe_look(PipeObject *self);
 /* Runs a step of the transport's in its context. */
-void core_pipe_step(PipeObject *self, void (*step)(PipeObject *));
+void core_pipe_step(PipeObject *self, void (*step)(PyObject *op));
 /* The fd is watched no more. */
 void core_pipe_let_go(PipeObject *self);
-int core_pipe_close_file(PipeObject *self);
 /* Lets go of the fd and calls connection_lost() soon; 0, or -1 with an
    exception: the loop is closed. */
 int core_pipe_close(PipeObject *self, PyObject *exception);
@@ -71,11 +70,12 @@ int core_pipe_close(PipeObject *self, PyObject *exception);
 PyObject *core_pipe_lose(PyObject *op, PyObject *exception);
 /* Takes the current exception, reports it as asyncio does, and closes. */
 void core_pipe_fatal(PipeObject *self, const char *message);
-/* None, or NULL if an error must end the run that is under way. */
+/* What a method returns: None, or NULL with the exception of what it ran. */
 PyObject *core_pipe_result(PipeObject *self);
 /* What the transport's protocol does wrong, where nobody calls. */
 void core_pipe_report(PipeObject *self, const char *message);
-void core_pipe_log(PipeObject *self, const char *text);
+/* 0, or -1 with an exception. */
+int core_pipe_log(PipeObject *self, const char *text);
 
 extern PyMethodDef core_pipe_reader_methods[];
 extern PyMethodDef core_pipe_writer_methods[];

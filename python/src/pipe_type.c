@@ -27,9 +27,14 @@ static PyObject *pipe_get_protocol(PyObject *op, PyObject *Py_UNUSED(none))
 
 static PyMethodDef shared_methods[] = {
     {"is_closing", pipe_is_closing, METH_NOARGS,
+     "is_closing($self, /)\n--\n\n"
      "Return True if the transport is closed or is being closed."},
-    {"set_protocol", pipe_set_protocol, METH_O, "Set another protocol."},
-    {"get_protocol", pipe_get_protocol, METH_NOARGS, "Return the protocol."},
+    {"set_protocol", pipe_set_protocol, METH_O,
+     "set_protocol($self, protocol, /)\n--\n\n"
+     "Set another protocol."},
+    {"get_protocol", pipe_get_protocol, METH_NOARGS,
+     "get_protocol($self, /)\n--\n\n"
+     "Return the protocol."},
     {"_call_connection_lost", core_pipe_lose, METH_O, NULL},
     {0},
 };
@@ -72,7 +77,7 @@ static void pipe_finalize(PyObject *op)
         if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
             PyErr_WriteUnraisable(op);
         core_pipe_let_go(self);
-        if (core_pipe_close_file(self) < 0)
+        if (core_close_file(self->loop->state, &self->pipe) < 0)
             PyErr_WriteUnraisable(op);
     }
     core_give_exception(exception);
@@ -202,6 +207,7 @@ PyType_Spec *core_make_pipe_spec(bool writer)
                                         writer ? core_pipe_writer_methods
                                                : core_pipe_reader_methods};
 
-    core_join_methods(all_methods[writer], parts, rota__countof(parts));
+    core_join_methods(all_methods[writer], rota__countof(all_methods[writer]),
+                      parts, rota__countof(parts));
     return &pipe_specs[writer];
 }

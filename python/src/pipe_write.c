@@ -46,18 +46,23 @@ static void resume_if_drained(PipeObject *self)
 
 /* --- Events -------------------------------------------------------------- */
 
-void core_pipe_reader_went(PipeObject *self)
+void core_pipe_reader_went(PyObject *op)
 {
+    PipeObject *self = (PipeObject *)op;
     PyObject *exception = NULL;
-    int err;
+    int err = core_pipe_log(self, "%r was closed by peer");
 
-    core_pipe_log(self, "%r was closed by peer");
-    if (buffered(self) > 0)
+    if (err == 0 && buffered(self) > 0) {
         exception = PyObject_CallNoArgs(PyExc_BrokenPipeError);
-    err = core_pipe_close(self, exception);
+        err = exception ? 0 : -1;
+    }
+    if (err == 0)
+        err = core_pipe_close(self, exception);
     Py_XDECREF(exception);
-    if (err < 0 || PyErr_Occurred())
-        PyErr_WriteUnraisable((PyObject *)self);
+    if (err < 0)
+        core_pipe_report(
+            self,
+            "Exception in callback _UnixWritePipeTransport._read_ready()");
 }
 
 static void write_failed(PipeObject *self, int err)
@@ -79,13 +84,16 @@ static void lose_now(PipeObject *self)
     Py_XDECREF(done);
 }
 
-static void sent(PipeObject *self)
+static void sent(PyObject *op)
 {
+    PipeObject *self = (PipeObject *)op;
+
     if (self->conn.error) {
         write_failed(self, self->conn.error);
     } else if (buffered(self) == 0) {
         resume_if_drained(self); /* it may write more */
-        if (self->closing && buffered(self) == 0 && !self->losing)
+        if (self->closing && buffered(self) == 0 && !self->losing &&
+            !self->loop->failed)
             lose_now(self);
     }
 }
@@ -121,12 +129,11 @@ static void count_lost(PipeObject *self)
 {
     PyObject *warn, *done;
 
-    if (self->lost >= WARN_FROM) {
-        warn = core_support(self->loop->state, "lost_pipe_write");
-        done = warn ? PyObject_CallNoArgs(warn) : NULL;
-        Py_XDECREF(done);
-    }
-    self->lost++;
+    if (self->lost++ < WARN_FROM)
+        return;
+    warn = core_support(self->loop->state, "lost_pipe_write");
+    done = warn ? PyObject_CallNoArgs(warn) : NULL;
+    Py_XDECREF(done);
 }
 
 static void write_bytes(PipeObject *self, const char *data, size_t size)
@@ -206,43 +213,39 @@ static PyObject *get_limits(PyObject *op, PyObject *Py_UNUSED(none))
 
 static PyObject *set_limits(PyObject *op, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"high", "low", NULL};
     PipeObject *self = (PipeObject *)op;
-    PyObject *high = Py_None, *low = Py_None, *limits, *function;
-    Py_ssize_t to_high, to_low;
 
-    if (!PyArg_ParseTupleAndKeywords(args, named, "|OO", names, &high, &low))
+    if (core_parse_limits(self->loop, args, named, &self->high, &self->low) < 0)
         return NULL;
-    function = core_support(self->loop->state, "write_buffer_limits");
-    limits = function ? PyObject_CallFunctionObjArgs(function, high, low, NULL)
-                      : NULL;
-    if (!limits)
-        return NULL;
-    if (PyArg_ParseTuple(limits, "nn", &to_high, &to_low)) {
-        self->high = (size_t)to_high;
-        self->low = (size_t)to_low;
-        pause_if_full(self);
-    }
-    Py_DECREF(limits);
+    pause_if_full(self);
     return core_pipe_result(self);
 }
 
 PyMethodDef core_pipe_writer_methods[] = {
     {"write", pipe_write, METH_O,
+     "write($self, data, /)\n--\n\n"
      "Write bytes to the pipe. See asyncio.WriteTransport.write."},
     {"write_eof", write_eof, METH_NOARGS,
+     "write_eof($self, /)\n--\n\n"
      "Close the pipe once what is buffered has been sent."},
     {"close", write_eof, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Close the pipe once what is buffered has been sent."},
     {"abort", writer_abort, METH_NOARGS,
+     "abort($self, /)\n--\n\n"
      "Close at once; what is buffered is lost."},
-    {"can_write_eof", can_write_eof, METH_NOARGS, "Return True."},
+    {"can_write_eof", can_write_eof, METH_NOARGS,
+     "can_write_eof($self, /)\n--\n\n"
+     "Return True."},
     {"get_write_buffer_size", get_size, METH_NOARGS,
+     "get_write_buffer_size($self, /)\n--\n\n"
      "Return how many bytes wait to be sent."},
     {"get_write_buffer_limits", get_limits, METH_NOARGS,
+     "get_write_buffer_limits($self, /)\n--\n\n"
      "Return the low and the high water mark."},
     {"set_write_buffer_limits", CORE_ANY(set_limits),
      METH_VARARGS | METH_KEYWORDS,
+     "set_write_buffer_limits($self, high=None, low=None)\n--\n\n"
      "Set when the protocol's pause_writing() and resume_writing() are "
      "called."},
     {0},

@@ -46,7 +46,7 @@ static int fd_of(core_state *state, PyObject *file)
     return (int)fd;
 }
 
-/* The wait hooks' argument is the Loop, which runs here and now. */
+/* In the queue was a handle of the loop's own; ours is called at once. */
 static void ready(void *arg)
 {
     HandleObject *handle = arg;
@@ -122,7 +122,7 @@ static PyObject *take(PyObject *op, PyObject *file, bool writer)
     LoopObject *self = (LoopObject *)op;
     HandleObject *handle;
     PyObject *key;
-    int fd, removed;
+    int fd;
 
     if (rota_loop_is_closed(self->loop))
         Py_RETURN_FALSE;
@@ -132,10 +132,9 @@ static PyObject *take(PyObject *op, PyObject *file, bool writer)
         return NULL;
     handle = registered(self, key, writer);
     Py_XINCREF(handle);
-    removed = handle ? (writer ? rota_remove_writer(self->loop, fd)
-                               : rota_remove_reader(self->loop, fd))
-                     : 0;
-    if (handle) {
+    if (handle) { /* also of an fd that was closed */
+        (void)(writer ? rota_remove_writer(self->loop, fd)
+                      : rota_remove_reader(self->loop, fd));
         (void)PyDict_DelItem(dict_of(self, writer), key);
         (void)core_handle_cancel(handle);
     }
@@ -143,7 +142,6 @@ static PyObject *take(PyObject *op, PyObject *file, bool writer)
     Py_DECREF(key);
     if (PyErr_Occurred())
         return NULL;
-    (void)removed; /* a closed fd is gone anyway */
     return PyBool_FromLong(handle || core_sock_forget(self, fd, writer));
 }
 
@@ -184,6 +182,21 @@ static PyObject *watched(PyObject *op, PyObject *file)
     Py_DECREF(key);
     return Py_BuildValue("(iOO)", fd, reader ? reader : Py_None,
                          writer ? writer : Py_None);
+}
+
+int core_take_place(LoopObject *loop, int fd)
+{
+    static const char *const names[] = {"_remove_reader", "_remove_writer"};
+
+    for (size_t i = 0; i < rota__countof(names); i++) {
+        PyObject *done =
+            PyObject_CallMethod((PyObject *)loop, names[i], "i", fd);
+
+        if (!done)
+            return -1;
+        Py_DECREF(done);
+    }
+    return 0;
 }
 
 PyMethodDef core_reader_methods[] = {

@@ -99,8 +99,12 @@ static PyObject *ready_popleft(PyObject *op, PyObject *Py_UNUSED(none))
     }
     next = rota__container_of(link, struct rota__handle, link);
     if (next->run == core_handle_run) {
-        core_handle_of(next)->queued = false;
-        return (PyObject *)core_handle_of(next);
+        HandleObject *handle = core_handle_of(next);
+
+        handle->queued = false;
+        if (!PyObject_GC_IsTracked((PyObject *)handle))
+            PyObject_GC_Track(handle);
+        return (PyObject *)handle;
     }
     rota__list_push(&owner->popped, link);
     return PyObject_CallOneArg(owner->state->step_type, (PyObject *)owner);
@@ -116,10 +120,91 @@ static PyObject *ready_append(PyObject *op, PyObject *handle)
     return err < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* The close has done it. */
-static PyObject *ready_clear(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(none))
+/* Callbacks are dropped; a transport that waits for its step gets it. */
+static PyObject *ready_clear(PyObject *op, PyObject *Py_UNUSED(none))
 {
+    rota_loop *loop = ((PartObject *)op)->loop->loop;
+    struct rota__link all, *link;
+
+    rota__list_init(&all);
+    rota__list_append(&all, &loop->running);
+    rota__list_append(&all, &loop->ready);
+    while ((link = rota__list_pop(&all)) != NULL) {
+        struct rota__handle *next =
+            rota__container_of(link, struct rota__handle, link);
+
+        if (next->run == core_handle_run)
+            core_handle_drop(next);
+        else
+            rota__list_push(&loop->ready, link);
+    }
     Py_RETURN_NONE;
+}
+
+struct listed {
+    PyObject *list;
+    PyObject *step; /* for all of C's own: one that was not popped is empty */
+};
+
+/* They stay where they are. This begins no collection, which could change the
+   queue. */
+static void list_one(struct rota__handle *queued, void *arg)
+{
+    struct listed *listed = arg;
+    bool ours = queued->run == core_handle_run;
+
+    if (PyErr_Occurred())
+        return;
+    if (PyList_Append(listed->list, ours ? (PyObject *)core_handle_of(queued)
+                                         : listed->step) == 0 &&
+        ours)
+        core_handle_show(core_handle_of(queued));
+}
+
+static void list_queue(const struct rota__link *queue, struct listed *listed)
+{
+    for (const struct rota__link *at = queue->next; at != queue; at = at->next)
+        list_one(rota__container_of(at, struct rota__handle, link), listed);
+}
+
+static PyObject *ready_list(PyObject *op)
+{
+    LoopObject *owner = ((PartObject *)op)->loop;
+    struct listed listed = {PyList_New(0), NULL};
+
+    if (listed.list)
+        listed.step =
+            PyObject_CallOneArg(owner->state->step_type, (PyObject *)owner);
+    if (listed.step) {
+        list_queue(&owner->loop->running, &listed);
+        list_queue(&owner->loop->ready, &listed);
+        rota__visit_posts(owner->loop, list_one, &listed);
+        Py_DECREF(listed.step);
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(listed.list);
+    return listed.list;
+}
+
+static PyObject *ready_iter(PyObject *op)
+{
+    PyObject *list = ready_list(op);
+    PyObject *iter = list ? PyObject_GetIter(list) : NULL;
+
+    Py_XDECREF(list);
+    return iter;
+}
+
+static PyObject *ready_item(PyObject *op, Py_ssize_t index)
+{
+    PyObject *list = ready_list(op), *item = NULL;
+
+    if (list && index >= 0 && index < PyList_GET_SIZE(list))
+        item = Py_NewRef(PyList_GET_ITEM(list, index));
+    else if (list)
+        PyErr_SetString(PyExc_IndexError, "deque index out of range");
+    Py_XDECREF(list);
+    return item;
 }
 
 static PyMethodDef ready_methods[] = {
@@ -135,6 +220,8 @@ static PyType_Slot ready_slots[] = {
     {Py_tp_clear, part_clear},
     {Py_tp_dealloc, part_dealloc},
     {Py_sq_length, ready_length},
+    {Py_sq_item, ready_item},
+    {Py_tp_iter, ready_iter},
     {Py_tp_methods, ready_methods},
     {Py_tp_doc, "What a loop has ready."},
     {0},
@@ -159,11 +246,7 @@ static PyObject *step_run(PyObject *op, PyObject *Py_UNUSED(none))
         handle = rota__container_of(link, struct rota__handle, link);
         handle->run(handle);
     }
-    if (owner->failed) {
-        owner->failed = false;
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return core_failed(owner) ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef step_methods[] = {
@@ -196,26 +279,49 @@ PyType_Spec core_step_spec = {
 
 /* --- Waiting ------------------------------------------------------------- */
 
-/* The timeout is the loop's own affair: it knows its timers. */
-static PyObject *wait_for_events(PyObject *op, PyObject *Py_UNUSED(none))
+static void ignore(struct rota__handle *Py_UNUSED(limit))
+{
+}
+
+/* The loop knows its timers; one of ours ends a wait that has a limit. */
+static int wait_until(rota_loop *loop, PyObject *timeout)
+{
+    double seconds = Py_IsNone(timeout) ? 0 : PyFloat_AsDouble(timeout);
+    struct rota__timer limit = {0};
+    int err = 0;
+
+    if (PyErr_Occurred())
+        return -1;
+    rota__timer_init(&limit, ignore);
+    if (!Py_IsNone(timeout))
+        err = rota__timer_arm(loop, &limit,
+                              rota__now(loop) + rota__to_ns(seconds));
+    if (err == 0)
+        err = rota__turn_wait(loop);
+    rota__timer_cancel(loop, &limit);
+    if (err < 0)
+        (void)core_raise(err);
+    return err < 0 ? -1 : 0;
+}
+
+static PyObject *wait_for_events(PyObject *op, PyObject *timeout)
 {
     LoopObject *self = core_open_loop(op);
-    int err;
 
     if (!self)
         return NULL;
     core_flush(self);
     rota__turn_break(self->loop);
-    err = rota__turn_wait(self->loop);
-    if (err < 0)
-        return core_raise(err);
+    if (core_failed(self) || wait_until(self->loop, timeout) < 0)
+        return NULL;
     if (PyErr_CheckSignals() < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
 PyMethodDef core_ready_methods[] = {
-    {"_wait", wait_for_events, METH_NOARGS,
-     "Waits until something is in _ready, for those who turn the loop."},
+    {"_wait", wait_for_events, METH_O,
+     "Waits until something is in _ready, for those who turn the loop; or as\n"
+     "many seconds, unless that is None."},
     {0},
 };

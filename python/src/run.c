@@ -43,16 +43,29 @@ static int give_way(LoopObject *self)
     return done ? 0 : -1;
 }
 
+bool core_failed(LoopObject *self)
+{
+    bool failed = self->failed;
+
+    self->failed = false;
+    return failed;
+}
+
+void core_ready_late(LoopObject *self, struct rota__handle *handle)
+{
+    rota__list_push(&self->late, &handle->link);
+}
+
 int core_turn(LoopObject *self)
 {
     int err;
 
+    self->gathering = false;
     if (!rota__list_empty(&self->dirty))
         core_flush(self);
-    if (rota__unlikely(self->failed)) {
-        self->failed = false;
+    rota__list_append(&self->loop->ready, &self->late);
+    if (rota__unlikely(core_failed(self)))
         return -1;
-    }
     err = rota__turn_wait(self->loop);
     if (rota__unlikely(err < 0)) {
         (void)core_raise(err);
@@ -60,11 +73,10 @@ int core_turn(LoopObject *self)
     }
     if (rota__unlikely(PyErr_CheckSignals() < 0))
         return -1;
+    self->gathering = true;
     rota__turn_run(self->loop);
-    if (rota__unlikely(self->failed)) {
-        self->failed = false;
+    if (rota__unlikely(core_failed(self)))
         return -1;
-    }
     return give_way(self);
 }
 
@@ -73,13 +85,30 @@ int64_t core_step_begin(LoopObject *self)
     return self->debug ? rota__now(self->loop) : 0;
 }
 
+/* Of the one that was current and one that ends the run, the latter stays; of
+   two that end it, the first. */
+static void keep_fatal(PyObject *before)
+{
+    PyObject *now = before ? core_take_exception() : NULL;
+
+    if (!before)
+        return;
+    core_give_exception(before);
+    if (now && !core_is_fatal()) {
+        PyErr_Clear();
+        core_give_exception(now);
+    } else {
+        Py_XDECREF(now);
+    }
+}
+
 void core_step_end(LoopObject *self, int64_t began, PyObject *who)
 {
     double took =
         (double)(rota__now(self->loop) - began) / (double)ROTA__SECOND;
     PyObject *exception, *function, *done = NULL, *seconds;
 
-    if (!self->debug || took < self->slow_callback)
+    if (!self->debug || began == 0 || took < self->slow_callback)
         return;
     exception = core_take_exception();
     function = core_support(self->state, "slow_callback");
@@ -88,9 +117,33 @@ void core_step_end(LoopObject *self, int64_t began, PyObject *who)
         done = PyObject_CallFunctionObjArgs(function, who, seconds, NULL);
     Py_XDECREF(seconds);
     if (!done)
-        PyErr_WriteUnraisable(who);
+        core_unraisable(self, who);
     Py_XDECREF(done);
-    core_give_exception(exception);
+    keep_fatal(exception);
+}
+
+PyObject *core_enter_context(PyObject *context)
+{
+    PyObject *copy;
+
+    if (rota__likely(PyContext_Enter(context) == 0))
+        return Py_NewRef(context);
+    PyErr_Clear(); /* it is entered: somebody runs the loop inside of it */
+    copy = PyContext_Copy(context);
+    if (copy && PyContext_Enter(copy) < 0)
+        Py_CLEAR(copy);
+    return copy;
+}
+
+void core_leave_context(PyObject *entered)
+{
+    PyObject *exception =
+        rota__unlikely(PyErr_Occurred() != NULL) ? core_take_exception() : NULL;
+
+    (void)PyContext_Exit(entered);
+    Py_DECREF(entered);
+    if (rota__unlikely(exception != NULL))
+        core_give_exception(exception);
 }
 
 /* asyncio's idea of the running loop, beside loop/'s own. */
@@ -107,13 +160,27 @@ static PyObject *swap_running(core_state *state, PyObject *loop)
     return before;
 }
 
+/* What is left and kept by somebody may be garbage when the run is over. */
+static void show_handles(const struct rota__link *queue)
+{
+    for (const struct rota__link *at = queue->next; at != queue;
+         at = at->next) {
+        struct rota__handle *handle =
+            rota__container_of(at, struct rota__handle, link);
+
+        if (handle->run == core_handle_run)
+            core_handle_show(core_handle_of(handle));
+    }
+}
+
 /* `once`: a single turn. */
 static PyObject *run(LoopObject *self, bool once)
 {
     struct rota__running running;
     unsigned long thread_before = self->thread_id;
+    bool gathering = self->gathering;
     int err = rota__run_begin(self->loop, &running, true);
-    PyObject *before, *exception;
+    PyObject *before, *exception, *late;
     bool stop;
 
     if (err < 0)
@@ -124,14 +191,20 @@ static PyObject *run(LoopObject *self, bool once)
     while (before && core_turn(self) == 0 && !self->loop->stopping && !once)
         ;
     exception = core_take_exception();
+    self->gathering = gathering;
     core_flush(self);
+    late = core_failed(self) ? core_take_exception() : NULL;
     stop = self->loop->stopping;
     rota__run_end(self->loop, &running);
+    show_handles(&self->loop->ready);
     self->loop->stopping = once && stop;
     self->thread_id = thread_before;
     if (before)
         Py_XDECREF(swap_running(self->state, before));
     Py_XDECREF(before);
+    if (!exception)
+        exception = Py_XNewRef(late);
+    Py_XDECREF(late);
     if (exception) {
         core_give_exception(exception);
         return NULL;
@@ -163,6 +236,8 @@ PyMethodDef core_run_methods[] = {
     {"_run", loop_run, METH_NOARGS, "Turns until stop()."},
     {"_run_once", loop_run_once, METH_NOARGS, "One turn."},
     {"stop", loop_stop, METH_NOARGS,
-     "Stop the run at the end of the present turn (or of the next one)."},
+     "stop($self, /)\n--\n\n"
+     "End the run when the present turn is over, or the next one's first.\n\n"
+     "On the loop's thread; from others by call_soon_threadsafe(loop.stop)."},
     {0},
 };

@@ -56,16 +56,15 @@ static HandleObject *handle_for(LoopObject *self, const char *function,
                                 PyObject *const *args, Py_ssize_t count,
                                 bool any_thread)
 {
-    if (!core_open_loop((PyObject *)self))
-        return NULL;
     if (rota__unlikely(self->debug) &&
-        !check_call(self, args[0], function, any_thread))
+        (!core_open_loop((PyObject *)self) ||
+         !check_call(self, args[0], function, any_thread)))
         return NULL;
     return core_handle_new(self, timer, context, args, count);
 }
 
 /* Arguments by name, or too few: a function of Python's sorts them, and calls
-   again or raises what is raised for such a call. */
+   us again or raises what is raised for such a call. */
 static PyObject *call_sorted(PyObject *op, const char *function,
                              PyObject *const *args, Py_ssize_t count,
                              PyObject *names)
@@ -89,6 +88,16 @@ static PyObject *call_sorted(PyObject *op, const char *function,
 
 /* --- Now ----------------------------------------------------------------- */
 
+static PyObject *append(LoopObject *self, HandleObject *handle)
+{
+    Py_INCREF(handle);
+    handle->queued = true;
+    rota__ready(self->loop, &handle->timer.handle);
+    if (rota__unlikely(self->thread_id == 0))
+        core_handle_show(handle);
+    return (PyObject *)handle;
+}
+
 static PyObject *call_soon(PyObject *op, PyObject *const *args,
                            Py_ssize_t count, PyObject *names)
 {
@@ -100,24 +109,26 @@ static PyObject *call_soon(PyObject *op, PyObject *const *args,
                                                    names, &context)))
         return call_sorted(op, "call_soon", args, count, names);
     handle = handle_for(self, "call_soon", false, context, args, count, false);
-    if (rota__unlikely(!handle))
-        return NULL;
-    handle->queued = true;
-    rota__ready(self->loop, &handle->timer.handle);
-    return Py_NewRef(handle);
+    return rota__likely(handle != NULL) ? append(self, handle) : NULL;
 }
 
-int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg)
+int core_call_soon_in(LoopObject *self, PyObject *context, PyObject *callable,
+                      PyObject *arg)
 {
     PyObject *args[] = {callable, arg};
     HandleObject *handle =
-        core_handle_new(self, false, NULL, args, arg ? 2 : 1);
+        core_handle_new(self, false, context, args, arg ? 2 : 1);
 
     if (!handle)
         return -1;
     handle->queued = true;
     rota__ready(self->loop, &handle->timer.handle);
     return 0;
+}
+
+int core_call_soon(LoopObject *self, PyObject *callable, PyObject *arg)
+{
+    return core_call_soon_in(self, NULL, callable, arg);
 }
 
 /* The GIL is the lock of the queue: the order is that of all calls. */
@@ -127,6 +138,7 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
     LoopObject *self = (LoopObject *)op;
     PyObject *context;
     HandleObject *handle;
+    PyObject *appended;
 
     if (rota__unlikely(count < 1 || !parse_context(self->state, args + count,
                                                    names, &context)))
@@ -136,14 +148,14 @@ static PyObject *call_soon_threadsafe(PyObject *op, PyObject *const *args,
     if (rota__unlikely(!handle))
         return NULL;
     handle->shared = PY_VERSION_HEX >= 0x030E0000;
-    handle->queued = true;
-    rota__ready(self->loop, &handle->timer.handle);
+    appended = append(self, handle);
     rota__interrupt(self->loop);
-    return Py_NewRef(handle);
+    return appended;
 }
 
 /* --- Later --------------------------------------------------------------- */
 
+/* Not a number: due at once, as for asyncio. */
 static bool parse_time(PyObject *object, const char *none, double *out)
 {
     if (Py_IsNone(object)) {
@@ -153,10 +165,6 @@ static bool parse_time(PyObject *object, const char *none, double *out)
     *out = PyFloat_AsDouble(object);
     if (*out == -1.0 && PyErr_Occurred())
         return false;
-    if (isnan(*out)) {
-        PyErr_SetString(PyExc_ValueError, "the time is not a number (nan)");
-        return false;
-    }
     return true;
 }
 
@@ -194,7 +202,8 @@ static PyObject *call_later(PyObject *op, PyObject *const *args,
     return arm(
         self,
         handle_for(self, "call_at", true, context, args + 1, count - 1, false),
-        (double)now / (double)ROTA__SECOND + delay, now + rota__to_ns(delay));
+        (double)now / (double)ROTA__SECOND + delay,
+        isnan(delay) ? now : now + rota__to_ns(delay));
 }
 
 static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t count,
@@ -203,16 +212,18 @@ static PyObject *call_at(PyObject *op, PyObject *const *args, Py_ssize_t count,
     LoopObject *self = (LoopObject *)op;
     PyObject *context;
     double when;
+    int64_t now;
 
     if (rota__unlikely(count < 2 || !parse_context(self->state, args + count,
                                                    names, &context)))
         return call_sorted(op, "call_at", args, count, names);
     if (!parse_time(args[0], "when cannot be None", &when))
         return NULL;
+    now = rota__now(self->loop);
     return arm(
         self,
         handle_for(self, "call_at", true, context, args + 1, count - 1, false),
-        when, rota__time_at(when, rota__now(self->loop)));
+        when, isnan(when) ? now : rota__time_at(when, now));
 }
 
 static PyObject *loop_time(PyObject *op, PyObject *Py_UNUSED(none))
@@ -247,7 +258,28 @@ static PyObject *create_future(PyObject *op, PyObject *Py_UNUSED(none))
         type, args + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET, state->loop_names);
 }
 
-#define MOST_NAMES 8
+#define MOST_NAMES 3
+
+/* Whether asyncio's create_task() hands all of these on to Task: others it
+   refuses, or it knows what to do. */
+static bool names_of_task(core_state *state, PyObject *names)
+{
+    PyObject *known[MOST_NAMES] = {state->str_name, state->str_context,
+                                   state->str_eager_start};
+    size_t count = PY_VERSION_HEX >= 0x030E0000 ? MOST_NAMES : MOST_NAMES - 1;
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        size_t at = 0;
+
+        while (at < count && name != known[at] &&
+               PyUnicode_Compare(name, known[at]) != 0)
+            at++;
+        if (at == count)
+            return false;
+    }
+    return true;
+}
 
 /* Task(coro, loop=self, **named): the names stand behind our own. */
 static PyObject *make_task(LoopObject *self, PyObject *coro,
@@ -284,7 +316,7 @@ static PyObject *create_task(PyObject *op, PyObject *const *args,
     LoopObject *self = (LoopObject *)op;
 
     if (count != 1 || self->debug || self->task_factory ||
-        (names && PyTuple_GET_SIZE(names) > MOST_NAMES))
+        (names && !names_of_task(self->state, names)))
         return call_sorted(op, "create_task", args, count, names);
     if (!core_open_loop(op))
         return NULL;
@@ -294,20 +326,36 @@ static PyObject *create_task(PyObject *op, PyObject *const *args,
 #define FAST (METH_FASTCALL | METH_KEYWORDS)
 PyMethodDef core_schedule_methods[] = {
     {"call_soon", CORE_ANY(call_soon), FAST,
-     "Arrange for callback(*args) to be called in the next turn of the loop.\n"
-     "\nReturns a Handle. See asyncio.loop.call_soon."},
+     "call_soon($self, callback, *args, context=None)\n--\n\n"
+     "Call callback(*args) in the next turn of the loop.\n\n"
+     "Callbacks run in the order of these calls, each once. Returns a\n"
+     "Handle, which can cancel it. context is the contextvars.Context to\n"
+     "run in; without one, a copy of the caller's. On the loop's thread\n"
+     "only, which debug mode checks. RuntimeError if the loop is closed."},
     {"call_soon_threadsafe", CORE_ANY(call_soon_threadsafe), FAST,
-     "Like call_soon(), from any thread."},
+     "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n"
+     "Like call_soon(), from any thread.\n\n"
+     "Wakes the loop. The order is that of all these calls, on all threads."},
     {"call_later", CORE_ANY(call_later), FAST,
-     "Arrange for callback(*args) to be called after delay seconds.\n\n"
-     "Never sooner. Returns a TimerHandle. See asyncio.loop.call_later."},
+     "call_later($self, delay, callback, *args, context=None)\n--\n\n"
+     "Call callback(*args) after delay seconds, and never sooner.\n\n"
+     "Callbacks for the same time run in the order of these calls. Returns\n"
+     "a TimerHandle. The rest is as for call_soon(). TypeError for a delay\n"
+     "that is no number."},
     {"call_at", CORE_ANY(call_at), FAST,
-     "Like call_later(), but at a time of loop.time()."},
+     "call_at($self, when, callback, *args, context=None)\n--\n\n"
+     "Like call_later(), at a time of loop.time()."},
     {"time", loop_time, METH_NOARGS,
-     "Return the time of the loop's clock, in seconds; it never goes back."},
+     "time($self, /)\n--\n\n"
+     "Return the loop's clock, in seconds. It never goes back. Any thread."},
     {"create_future", create_future, METH_NOARGS,
-     "Create an asyncio.Future attached to the loop."},
+     "create_future($self, /)\n--\n\n"
+     "Return a new asyncio.Future of this loop."},
     {"create_task", CORE_ANY(create_task), FAST,
-     "Schedule a coroutine and return its asyncio.Task."},
+     "create_task($self, coro, **kwargs)\n--\n\n"
+     "Schedule a coroutine and return its asyncio.Task.\n\n"
+     "name, context and what else the running Python's Task takes may be\n"
+     "given; a task factory gets it all. On the loop's thread only.\n"
+     "RuntimeError if the loop is closed."},
     {0},
 };

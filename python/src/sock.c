@@ -22,9 +22,8 @@ static enum sock_outcome failed(void)
     return SOCK_WOULD_BLOCK;
 }
 
-/* sock.name(*args): the socket is args[0], and args[-1] is free. */
-static enum sock_outcome call_method(PyObject *name, PyObject *const *args,
-                                     size_t count, PyObject **out)
+enum sock_outcome core_sock_call_method(PyObject *name, PyObject *const *args,
+                                        size_t count, PyObject **out)
 {
     *out = PyObject_VectorcallMethod(name, args, count, NULL);
     return *out ? SOCK_DONE : failed();
@@ -38,7 +37,7 @@ static enum sock_outcome call_own(SockCallObject *call, PyObject *name,
 
     while (count < SOCK_MOST_ARGS && call->args[count])
         count++;
-    return call_method(name, call->args, count, out);
+    return core_sock_call_method(name, call->args, count, out);
 }
 
 int core_fd_of_socket(core_state *state, PyObject *sock)
@@ -200,16 +199,21 @@ static enum sock_outcome with_address(PyObject *what, const rota_address *from,
     return *out ? SOCK_DONE : SOCK_FAILED;
 }
 
+long core_number_of_socket(PyObject *descriptor, PyObject *sock)
+{
+    PyObject *object =
+        Py_TYPE(descriptor)
+            ->tp_descr_get(descriptor, sock, (PyObject *)Py_TYPE(sock));
+    long number = object ? PyLong_AsLong(object) : -1;
+
+    Py_XDECREF(object);
+    PyErr_Clear();
+    return number;
+}
+
 int core_family_of_socket(core_state *state, PyObject *sock)
 {
-    PyObject *get = state->socket_family;
-    PyObject *family =
-        Py_TYPE(get)->tp_descr_get(get, sock, (PyObject *)Py_TYPE(sock));
-    long number = family ? PyLong_AsLong(family) : -1;
-
-    Py_XDECREF(family);
-    PyErr_Clear();
-    return (int)number;
+    return (int)core_number_of_socket(state->socket_family, sock);
 }
 
 static int family_of(const SockCallObject *call)
@@ -246,7 +250,8 @@ static enum sock_outcome call_recvfrom_into(SockCallObject *call,
     args[2] = given ? Py_NewRef(args[2]) : PyLong_FromSsize_t(size);
     if (!args[2])
         return SOCK_FAILED;
-    outcome = call_method(call->loop->state->str_recvfrom_into, args, 3, out);
+    outcome = core_sock_call_method(call->loop->state->str_recvfrom_into, args,
+                                    3, out);
     Py_DECREF(args[2]);
     return outcome;
 }
@@ -315,7 +320,8 @@ static enum sock_outcome call_send(SockCallObject *call, PyObject **out)
 
     if (!args[1])
         return SOCK_FAILED;
-    outcome = call_method(call->loop->state->str_send, args, 2, &count);
+    outcome =
+        core_sock_call_method(call->loop->state->str_send, args, 2, &count);
     Py_DECREF(args[1]);
     if (outcome == SOCK_FAILED)
         return outcome;
@@ -515,19 +521,29 @@ SOCK_METHOD(sendto, .writing = true, 3, "sock", "data", "address")
 #define FAST (METH_FASTCALL | METH_KEYWORDS)
 PyMethodDef core_sock_methods[] = {
     {"sock_recv", CORE_ANY(sock_recv), FAST,
-     "Receive up to n bytes from a socket: see asyncio.loop.sock_recv."},
+     "sock_recv($self, sock, n)\n--\n\n"
+     "Await up to n bytes from a socket; b'' when the peer has ended.\n\n"
+     "It and its sisters want a socket that does not block: debug mode\n"
+     "raises ValueError for others. TypeError for a TLS socket; OSError\n"
+     "from the system. Who is cancelled has taken nothing."},
     {"sock_recv_into", CORE_ANY(sock_recv_into), FAST,
-     "Receive from a socket into a buffer; gives the number of bytes."},
+     "sock_recv_into($self, sock, buf)\n--\n\n"
+     "Await bytes from a socket in a buffer; gives how many."},
     {"sock_recvfrom", CORE_ANY(sock_recvfrom), FAST,
-     "Receive a datagram of up to bufsize bytes; gives (bytes, address)."},
+     "sock_recvfrom($self, sock, bufsize)\n--\n\n"
+     "Await a datagram of up to bufsize bytes; gives (bytes, address)."},
     {"sock_recvfrom_into", CORE_ANY(sock_recvfrom_into), FAST,
-     "Receive a datagram into a buffer; gives (number of bytes, address)."},
+     "sock_recvfrom_into($self, sock, buf, nbytes=0)\n--\n\n"
+     "Await a datagram in a buffer; gives (how many bytes, address)."},
     {"sock_sendall", CORE_ANY(sock_sendall), FAST,
-     "Send all of the data to a socket: see asyncio.loop.sock_sendall."},
+     "sock_sendall($self, sock, data)\n--\n\n"
+     "Send all of the data. After an error nobody knows how much was sent."},
     {"sock_sendto", CORE_ANY(sock_sendto), FAST,
+     "sock_sendto($self, sock, data, address)\n--\n\n"
      "Send a datagram to an address; gives the number of bytes."},
     {"sock_accept", CORE_ANY(sock_accept), FAST,
-     "Accept a connection; gives (socket, address)."},
+     "sock_accept($self, sock)\n--\n\n"
+     "Await a connection to a listening socket; gives (socket, address)."},
     {"_ensure_fd_no_transport", ensure_fd_no_transport, METH_O, NULL},
     {0},
 };

@@ -37,6 +37,11 @@ struct sock_kind {
     /* Makes the call: SOCK_DONE and a new reference, or not yet, or an
        exception. */
     enum sock_outcome (*make)(SockCallObject *call, PyObject **out);
+    bool apart;    /* its socket is somebody else's soon: it has no place */
+    bool no_socket; /* is among its arguments */
+    /* NULL, or takes back what was done for one that ends without a result;
+       an exception is current, or none. */
+    void (*undo)(SockCallObject *call);
 };
 
 enum sock_state { SOCK_NEW, SOCK_WAITING, SOCK_OVER };
@@ -61,12 +66,20 @@ struct SockCallObject {
     bool plain;   /* exactly a socket.socket: the fd may be used directly */
     bool running; /* right now */
     bool woken;
+    bool begun; /* a connection */
 };
 
 /* A new one, from the arguments of a vectorcall. */
 PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
                              PyObject *const *args, Py_ssize_t count,
                              PyObject *names);
+
+/* From SOCK_MOST_ARGS of them, as they are. */
+PyObject *core_sock_call_make(LoopObject *loop, const struct sock_kind *kind,
+                              PyObject *const *values);
+/* sock.name(*args): the socket is args[0], and args[-1] is free. */
+enum sock_outcome core_sock_call_method(PyObject *name, PyObject *const *args,
+                                        size_t count, PyObject **out);
 
 /* Ends its wait for the fd. The caller has a reference. */
 void core_sock_stop_waiting(SockCallObject *call);

@@ -26,18 +26,12 @@ static bool remember_origin(SockCallObject *self)
     return self->origin != NULL;
 }
 
-PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
-                             PyObject *const *args, Py_ssize_t count,
-                             PyObject *names)
+PyObject *core_sock_call_make(LoopObject *loop, const struct sock_kind *kind,
+                              PyObject *const *values)
 {
     PyTypeObject *type = (PyTypeObject *)loop->state->sock_call_type;
-    PyObject *values[SOCK_MOST_ARGS] = {NULL};
-    SockCallObject *self;
+    SockCallObject *self = (SockCallObject *)type->tp_alloc(type, 0);
 
-    if (!core_parse_args(kind->name, kind->args, kind->needed, args, count,
-                         names, values))
-        return NULL;
-    self = (SockCallObject *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
     self->loop = (LoopObject *)Py_NewRef(loop);
@@ -51,6 +45,18 @@ PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
         Py_CLEAR(self);
     }
     return (PyObject *)self;
+}
+
+PyObject *core_sock_call_new(LoopObject *loop, const struct sock_kind *kind,
+                             PyObject *const *args, Py_ssize_t count,
+                             PyObject *names)
+{
+    PyObject *values[SOCK_MOST_ARGS] = {NULL};
+
+    if (!core_parse_args(kind->name, kind->args, kind->needed, args, count,
+                         names, values))
+        return NULL;
+    return core_sock_call_make(loop, kind, values);
 }
 
 /* --- Ending -------------------------------------------------------------- */
@@ -85,6 +91,14 @@ static void end(SockCallObject *self)
     self->state = SOCK_OVER;
     core_sock_stop_waiting(self);
     drop_references(self);
+}
+
+/* Without a result. */
+static void fail(SockCallObject *self)
+{
+    if (self->kind->undo && self->state != SOCK_OVER)
+        self->kind->undo(self);
+    end(self);
 }
 
 /* --- Waiting ------------------------------------------------------------- */
@@ -175,7 +189,8 @@ static int watch(SockCallObject *self)
         return -1;
     if (!core_sock_place_of(self, fd) && core_check_fd_is_free(loop, fd) < 0)
         return -1;
-    if (!core_sock_place_wait(self, fd) && watch_otherwise(self, fd) < 0)
+    if ((self->kind->apart || !core_sock_place_wait(self, fd)) &&
+        watch_otherwise(self, fd) < 0)
         return -1;
     core_keep(loop, &self->kept, (PyObject *)self, detach);
     return 0;
@@ -220,10 +235,13 @@ static PyObject *begin_to_wait(SockCallObject *self)
 
     if (!core_open_loop((PyObject *)self->loop))
         return NULL;
-    self->future = PyObject_CallMethodNoArgs((PyObject *)self->loop,
-                                             state->str_create_future);
-    if (!self->future || watch(self) < 0 ||
-        PyObject_SetAttr(self->future, state->str__asyncio_future_blocking,
+    if (!self->future) { /* nobody else wakes it */
+        self->future = PyObject_CallMethodNoArgs((PyObject *)self->loop,
+                                                 state->str_create_future);
+        if (!self->future || watch(self) < 0)
+            return NULL;
+    }
+    if (PyObject_SetAttr(self->future, state->str__asyncio_future_blocking,
                          Py_True) < 0)
         return NULL;
     self->woken = false;
@@ -238,6 +256,8 @@ static bool check_socket(SockCallObject *self)
     core_state *state = self->loop->state;
     PyObject *function, *done;
 
+    if (self->kind->no_socket)
+        return true;
     self->plain = Py_TYPE(self->args[0]) == (PyTypeObject *)state->plain_socket;
     if (rota__likely(self->plain && !self->loop->debug))
         return true;
@@ -294,8 +314,12 @@ static PySendResult step(SockCallObject *self, PyObject **out)
         if (*out)
             return PYGEN_NEXT;
     }
-    end(self);
-    return outcome == SOCK_DONE ? PYGEN_RETURN : PYGEN_ERROR;
+    if (outcome == SOCK_DONE) {
+        end(self);
+        return PYGEN_RETURN;
+    }
+    fail(self);
+    return PYGEN_ERROR;
 }
 
 static bool may_resume(const SockCallObject *self, PyObject *value)
@@ -407,9 +431,9 @@ static PyObject *call_throw(PyObject *op, PyObject *const *args,
         Py_DECREF(exception);
         return NULL;
     }
-    end(self);
     PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_DECREF(exception);
+    fail(self);
     return NULL;
 }
 
@@ -421,8 +445,8 @@ static PyObject *call_close(PyObject *op, PyObject *Py_UNUSED(none))
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
         return NULL;
     }
-    end(self);
-    Py_RETURN_NONE;
+    fail(self);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 /* --- The type ------------------------------------------------------------ */
@@ -456,9 +480,15 @@ static void call_finalize(PyObject *op)
     SockCallObject *self = (SockCallObject *)op;
     PyObject *exception, *function, *done;
 
-    if (rota__likely(self->state != SOCK_NEW))
-        return;
     exception = core_take_exception();
+    if (self->kind->undo && self->state != SOCK_OVER)
+        self->kind->undo(self);
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable(op);
+    if (self->state != SOCK_NEW) {
+        core_give_exception(exception);
+        return;
+    }
     function = core_support(self->loop->state, "never_awaited");
     done = function ? PyObject_CallOneArg(function, op) : NULL;
     if (!done)
@@ -472,7 +502,7 @@ static void call_dealloc(PyObject *op)
     SockCallObject *self = (SockCallObject *)op;
     PyTypeObject *type = Py_TYPE(op);
 
-    if (rota__unlikely(self->state == SOCK_NEW) &&
+    if (rota__unlikely(self->state != SOCK_OVER) &&
         PyObject_CallFinalizerFromDealloc(op) < 0)
         return;
     PyObject_GC_UnTrack(op);

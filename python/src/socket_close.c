@@ -19,26 +19,36 @@ void core_socket_log(SocketTransportObject *self, const char *text)
     function = core_support(self->loop->state, "log_debug");
     done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
     if (!done)
-        PyErr_WriteUnraisable((PyObject *)self);
+        core_unraisable(self->loop, (PyObject *)self);
+    Py_XDECREF(done);
+}
+
+static void report_fatal(SocketTransportObject *self, PyObject *exception,
+                         const char *message)
+{
+    PyObject *function = core_support(self->loop->state, "fatal_error");
+    PyObject *done = NULL;
+
+    if (function)
+        done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
+                                     self->protocol ? self->protocol : Py_None,
+                                     exception, message);
+    if (!done)
+        core_unraisable(self->loop, (PyObject *)self);
     Py_XDECREF(done);
 }
 
 void core_socket_fatal(SocketTransportObject *self, const char *message)
 {
-    PyObject *exception, *function, *done = NULL;
+    PyObject *exception, *fatal;
 
     if (core_stop_if_fatal(self->loop))
         return;
     exception = core_take_exception();
-    function = core_support(self->loop->state, "fatal_error");
-    if (function)
-        done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
-                                     self->protocol ? self->protocol : Py_None,
-                                     exception, message);
-    if (!done && !core_stop_if_fatal(self->loop))
-        PyErr_WriteUnraisable((PyObject *)self);
-    Py_XDECREF(done);
+    report_fatal(self, exception, message);
+    fatal = core_take_exception();
     core_socket_force_close(self, exception);
+    core_give_exception(fatal);
     Py_XDECREF(exception);
 }
 
@@ -49,9 +59,19 @@ void core_socket_failed(SocketTransportObject *self, int err,
     core_socket_fatal(self, message);
 }
 
+PyObject *core_socket_result(SocketTransportObject *self)
+{
+    if (rota__unlikely(self->loop->failed)) {
+        self->loop->failed = false;
+        return NULL;
+    }
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
 /* --- Ending -------------------------------------------------------------- */
 
-static int lose_soon(SocketTransportObject *self)
+/* In the context of whoever closes it, or wrote what was sent last. */
+static int lose_soon(SocketTransportObject *self, PyObject *context)
 {
     PyObject *method, *exc = self->lost_exception;
     int err;
@@ -59,9 +79,22 @@ static int lose_soon(SocketTransportObject *self)
     if (!core_open_loop((PyObject *)self->loop))
         return -1;
     method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
-    err = method ? core_call_soon(self->loop, method, exc ? exc : Py_None) : -1;
+    err = method ? core_call_soon_in(self->loop, context, method,
+                                     exc ? exc : Py_None)
+                 : -1;
     Py_XDECREF(method);
     return err;
+}
+
+/* While it closes, and nobody but a sendfile() waits to hear of it. */
+static void write_failed(SocketTransportObject *self, int err)
+{
+    PyObject *exception = core_exception(err);
+
+    Py_XSETREF(self->lost_exception, exception);
+    core_socket_fail_empty_waiter(self, exception);
+    if (exception)
+        report_fatal(self, exception, CORE_WRITE_FAILED);
 }
 
 void core_socket_closed(struct rota__conn *conn)
@@ -69,20 +102,26 @@ void core_socket_closed(struct rota__conn *conn)
     SocketTransportObject *self =
         rota__container_of(conn, SocketTransportObject, conn);
 
+    PyObject *context = NULL;
+
     rota__unready(&self->on_readable);
-    if (conn->error && !self->lost_exception && !self->lost)
-        self->lost_exception = core_exception(conn->error);
-    if (!self->lost)
+    if (!self->lost) {
         self->lost = 1;
-    if (lose_soon(self) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
+        context = conn->flushing ? self->write_context : NULL;
+        if (conn->error)
+            write_failed(self, conn->error);
+    }
+    if (lose_soon(self, context) < 0)
+        core_unraisable(self->loop, (PyObject *)self);
 }
 
 void core_socket_force_close(SocketTransportObject *self, PyObject *exc)
 {
     if (self->lost)
         return;
-    core_socket_forget_gathered(self);
+    core_socket_flush(self); /* asyncio has sent it already */
+    if (self->lost)
+        return;
     self->closing = true;
     self->lost = 1;
     if (exc && !Py_IsNone(exc))
@@ -139,18 +178,17 @@ static PyObject *socket_fatal_error(PyObject *op, PyObject *args)
         return NULL;
     PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
     core_socket_fatal(self, message);
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    return core_socket_result(self);
 }
 
 static int close_file(SocketTransportObject *self)
 {
-    PyObject *sock = self->sock, *done;
+    PyObject *done;
 
-    self->sock = NULL;
-    if (!sock)
+    if (!self->sock || self->sock_closed)
         return 0;
-    done = PyObject_CallMethodNoArgs(sock, self->loop->state->str_close);
-    Py_DECREF(sock);
+    self->sock_closed = true;
+    done = PyObject_CallMethodNoArgs(self->sock, self->loop->state->str_close);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
@@ -177,7 +215,7 @@ static PyObject *tell_lost(SocketTransportObject *self, PyObject *exc)
         Py_RETURN_NONE;
     if (self->ops) {
         self->ops->connection_lost(self->protocol, exc);
-        Py_RETURN_NONE;
+        return core_socket_result(self);
     }
     return PyObject_CallMethodOneArg(
         self->protocol, self->loop->state->str_connection_lost, exc);
@@ -190,15 +228,19 @@ static PyObject *socket_call_connection_lost(PyObject *op, PyObject *exc)
     PyObject *exception = core_take_exception();
 
     if (close_file(self) < 0)
-        PyErr_WriteUnraisable(op);
+        core_unraisable(self->loop, op);
     Py_CLEAR(self->protocol);
     self->ops = NULL;
     Py_CLEAR(self->lost_exception);
     if (leave_server(self) < 0)
-        PyErr_WriteUnraisable(op);
+        core_unraisable(self->loop, op);
+    core_socket_fail_empty_waiter(self, NULL);
+    Py_CLEAR(self->write_context);
     core_let_go(&self->kept);
-    core_give_exception(exception);
-    return done;
+    if (exception)
+        core_give_exception(exception);
+    Py_XDECREF(done);
+    return core_socket_result(self);
 }
 
 /* Nobody has closed it. */
@@ -208,7 +250,7 @@ void core_socket_finalize(PyObject *op)
     PyObject *exception = core_take_exception();
 
     rota__conn_destroy(&self->conn);
-    if (self->sock) {
+    if (self->sock && !self->sock_closed) {
         if (PyErr_ResourceWarning(op, 1, "unclosed transport %R", op) < 0)
             PyErr_WriteUnraisable(op);
         if (close_file(self) < 0)
@@ -226,10 +268,13 @@ static PyObject *socket_is_closing(PyObject *op, PyObject *Py_UNUSED(none))
 
 PyMethodDef core_socket_close_methods[] = {
     {"close", socket_close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Close once what is buffered has been sent."},
     {"abort", socket_abort, METH_NOARGS,
+     "abort($self, /)\n--\n\n"
      "Close at once; what is buffered is lost."},
     {"is_closing", socket_is_closing, METH_NOARGS,
+     "is_closing($self, /)\n--\n\n"
      "Return True if the transport is closed or is being closed."},
     {"_force_close", socket_force_close, METH_O, NULL},
     {"_fatal_error", socket_fatal_error, METH_VARARGS, NULL},

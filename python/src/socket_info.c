@@ -8,26 +8,61 @@
  */
 #include "socket_transport.h"
 
-/* False for a name that is not kept so: of a Unix socket, or of nothing. */
-static bool keep(struct core_name *name, const rota_address *address)
+static void keep_in(SocketTransportObject *self, enum core_end end,
+                    const rota_address *address)
 {
-    if (address->size == 0 || address->size > sizeof name->bytes ||
-        address->storage.ss_family == AF_UNIX)
+    const struct sockaddr_in *name = (const void *)&address->storage;
+
+    self->names.in.hosts[end] = name->sin_addr.s_addr;
+    self->names.in.ports[end] = name->sin_port;
+}
+
+/* False for names that are not kept so: of a Unix socket, or of nothing. */
+static bool keep(SocketTransportObject *self, const rota_address *local,
+                 const rota_address *peer)
+{
+    sa_family_t family = local->storage.ss_family;
+
+    if (local->size == 0 || family != peer->storage.ss_family)
         return false;
-    memcpy(name->bytes, &address->storage, address->size);
-    name->size = (unsigned char)address->size;
+    if (family == AF_INET) {
+        keep_in(self, CORE_LOCAL, local);
+        keep_in(self, CORE_PEER, peer);
+    } else if (family == AF_INET6) {
+        struct sockaddr_in6 *both = rota__alloc(CORE_ENDS * sizeof *both);
+
+        if (!both)
+            return false;
+        memcpy(&both[CORE_LOCAL], &local->storage, sizeof *both);
+        memcpy(&both[CORE_PEER], &peer->storage, sizeof *both);
+        self->names.in6 = both;
+    } else {
+        return false;
+    }
+    self->named = (unsigned char)family;
     return true;
 }
 
-static PyObject *object_of(const struct core_name *name)
+void core_socket_forget_names(SocketTransportObject *self)
 {
-    rota_address address;
+    if (self->named == AF_INET6)
+        rota__free(self->names.in6);
+    self->named = 0;
+}
 
-    if (name->size == 0)
-        Py_RETURN_NONE;
-    memset(&address, 0, sizeof address);
-    memcpy(&address.storage, name->bytes, name->size);
-    address.size = name->size;
+static PyObject *name_of(const SocketTransportObject *self, enum core_end end)
+{
+    rota_address address = {.size = sizeof(struct sockaddr_in6)};
+    struct sockaddr_in *name = (void *)&address.storage;
+
+    if (self->named == AF_INET6) {
+        memcpy(&address.storage, &self->names.in6[end], address.size);
+    } else {
+        address.size = sizeof *name;
+        name->sin_family = AF_INET;
+        name->sin_addr.s_addr = self->names.in.hosts[end];
+        name->sin_port = self->names.in.ports[end];
+    }
     return core_address_object(&address);
 }
 
@@ -37,20 +72,19 @@ static int fill_at_once(SocketTransportObject *self, PyObject *extra)
     PyObject *function = core_support(self->loop->state, "socket_extra");
     PyObject *full =
         function ? PyObject_CallFunctionObjArgs(
-                       function, extra ? extra : Py_None, self->file, NULL)
+                       function, extra ? extra : Py_None, self->sock, NULL)
                  : NULL;
 
     if (!full)
         return -1;
     Py_XSETREF(self->extra, full);
-    self->extra_full = true;
     return 0;
 }
 
 int core_socket_learn_names(SocketTransportObject *self, int fd,
                             PyObject *extra, const rota_address *peer)
 {
-    rota_address local, remote;
+    rota_address local = {0}, remote;
     int family = AF_UNSPEC;
 
     if (rota__socket_local(fd, &local) == 0)
@@ -59,7 +93,7 @@ int core_socket_learn_names(SocketTransportObject *self, int fd,
         peer = &remote;
     if (extra && !Py_IsNone(extra))
         self->extra = Py_NewRef(extra);
-    if (peer && keep(&self->peer, peer) && keep(&self->local, &local))
+    if (peer && keep(self, &local, peer))
         return family;
     return fill_at_once(self, self->extra) < 0 ? -1 : family;
 }
@@ -68,21 +102,21 @@ static int fill(SocketTransportObject *self)
 {
     PyObject *function, *peer, *local, *full = NULL;
 
-    if (self->extra_full)
+    if (self->named == 0)
         return 0;
     function = core_support(self->loop->state, "named_extra");
-    peer = object_of(&self->peer);
-    local = object_of(&self->local);
+    peer = name_of(self, CORE_PEER);
+    local = name_of(self, CORE_LOCAL);
     if (function && peer && local)
         full = PyObject_CallFunctionObjArgs(
             function, self->extra ? self->extra : Py_None,
-            self->file ? self->file : Py_None, local, peer, NULL);
+            self->sock ? self->sock : Py_None, local, peer, NULL);
     Py_XDECREF(peer);
     Py_XDECREF(local);
     if (!full)
         return -1;
     Py_XSETREF(self->extra, full);
-    self->extra_full = true;
+    core_socket_forget_names(self);
     return 0;
 }
 
@@ -103,6 +137,7 @@ static PyObject *get_extra_info(PyObject *op, PyObject *args, PyObject *named)
                                      &otherwise) ||
         fill(self) < 0)
         return NULL;
+    core_socket_flush(self); /* its socket may be used at once */
     found = PyDict_GetItemWithError(self->extra, name);
     if (!found && PyErr_Occurred())
         return NULL;
@@ -111,6 +146,7 @@ static PyObject *get_extra_info(PyObject *op, PyObject *args, PyObject *named)
 
 PyMethodDef core_socket_info_methods[] = {
     {"get_extra_info", CORE_ANY(get_extra_info), METH_VARARGS | METH_KEYWORDS,
+     "get_extra_info($self, name, default=None)\n--\n\n"
      "Return what is known by a name ('peername', 'socket', ...)."},
     {0},
 };

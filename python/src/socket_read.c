@@ -21,13 +21,24 @@ void core_socket_read_soon(SocketTransportObject *self)
 {
     if (self->conn.may_read && wants_data(self) &&
         rota__list_empty(&self->on_readable.link))
-        rota__ready(self->loop->loop, &self->on_readable);
+        core_ready_late(self->loop, &self->on_readable);
 }
 
+/* In the middle of polling. */
 void core_socket_readable(struct rota__conn *conn)
 {
+    SocketTransportObject *self =
+        rota__container_of(conn, SocketTransportObject, conn);
+
+    if (wants_data(self) && rota__list_empty(&self->on_readable.link))
+        rota__ready(conn->loop, &self->on_readable);
+}
+
+void core_socket_start(struct rota__handle *handle)
+{
+    handle->run = core_socket_on_readable;
     core_socket_read_soon(
-        rota__container_of(conn, SocketTransportObject, conn));
+        rota__container_of(handle, SocketTransportObject, on_readable));
 }
 
 static void end_of_data(SocketTransportObject *self)
@@ -36,6 +47,8 @@ static void end_of_data(SocketTransportObject *self)
     int keep;
 
     core_socket_log(self, "%r received EOF");
+    if (rota__unlikely(self->loop->failed))
+        return; /* it is read again */
     if (self->ops) {
         keep = self->ops->eof_received(self->protocol);
     } else {
@@ -50,7 +63,7 @@ static void end_of_data(SocketTransportObject *self)
     else if (keep)
         self->ended = true;
     else if (core_socket_close(self) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
+        core_unraisable(self->loop, (PyObject *)self);
 }
 
 /* True if there are bytes. */
@@ -117,7 +130,7 @@ static PyObject *read_through(SocketTransportObject *self, intptr_t *n)
 /* What came decides how the next is read. */
 static void expect(SocketTransportObject *self, size_t n)
 {
-    size_t next = ROTA__SCRATCH;
+    unsigned next = ROTA__SCRATCH;
 
     if (n < DIRECT_FROM) {
         self->expected = 0;
@@ -201,16 +214,18 @@ static int get_writable(PyObject *buffer, Py_buffer *view)
 static int get_buffer(SocketTransportObject *self, Py_buffer *view)
 {
     PyObject *hint = PyLong_FromLong(-1), *buffer;
+    Py_ssize_t size;
     int err = -1;
 
     buffer = hint ? PyObject_CallMethodOneArg(
                         self->protocol, self->loop->state->str_get_buffer, hint)
                   : NULL;
     Py_XDECREF(hint);
-    if (buffer && PyObject_Size(buffer) == 0)
+    size = buffer ? PyObject_Size(buffer) : -1;
+    if (size == 0)
         PyErr_SetString(PyExc_RuntimeError,
                         "get_buffer() returned an empty buffer");
-    else if (buffer)
+    else if (size > 0)
         err = get_writable(buffer, view);
     Py_XDECREF(buffer);
     return err;
@@ -264,24 +279,19 @@ void core_socket_on_readable(struct rota__handle *handle)
 {
     SocketTransportObject *self =
         rota__container_of(handle, SocketTransportObject, on_readable);
+    PyObject *entered;
     int64_t began;
 
     if (!wants_data(self))
         return;
     Py_INCREF(self);
     began = core_step_begin(self->loop);
-    if (rota__likely(PyContext_Enter(self->context) == 0)) {
+    entered = core_enter_context(self->context);
+    if (rota__likely(entered != NULL)) {
         read_some(self);
-        if (!PyErr_Occurred() || !self->loop->failed)
-            (void)PyContext_Exit(self->context);
-        else { /* the run ends with that exception */
-            PyObject *exception = core_take_exception();
-
-            (void)PyContext_Exit(self->context);
-            core_give_exception(exception);
-        }
+        core_leave_context(entered);
     } else {
-        core_socket_fatal(self, "Fatal error: the context is in use");
+        core_socket_fatal(self, "Fatal read error on socket transport");
     }
     if (rota__unlikely(self->loop->debug))
         core_step_end(self->loop, began, (PyObject *)self);

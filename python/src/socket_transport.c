@@ -7,6 +7,13 @@
 
 /* --- Reading, paused ----------------------------------------------------- */
 
+void core_socket_let_go_if_idle(SocketTransportObject *self)
+{
+    if (rota__unlikely(self->paused) && core_socket_buffered(self) == 0 &&
+        !self->empty_waiter)
+        core_let_go(&self->kept);
+}
+
 static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
 {
     SocketTransportObject *self = (SocketTransportObject *)op;
@@ -14,11 +21,11 @@ static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
     if (self->closing || self->paused)
         Py_RETURN_NONE;
     self->paused = true;
-    rota__unready(&self->on_readable);
+    if (self->on_readable.run == core_socket_on_readable)
+        rota__unready(&self->on_readable);
     core_socket_log(self, "%r pauses reading");
-    if (core_socket_buffered(self) == 0 && !self->empty_waiter)
-        core_let_go(&self->kept); /* whoever wants it has it */
-    Py_RETURN_NONE;
+    core_socket_let_go_if_idle(self);
+    return core_socket_result(self);
 }
 
 static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -28,11 +35,13 @@ static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
     if (self->closing || !self->paused)
         Py_RETURN_NONE;
     self->paused = false;
+    if (self->ended) /* as with asyncio, the system is asked again */
+        self->ended = self->conn.at_end = false;
     if (!self->kept.object && !self->conn.closed)
         core_socket_keep(self);
     core_socket_read_soon(self);
     core_socket_log(self, "%r resumes reading");
-    Py_RETURN_NONE;
+    return core_socket_result(self);
 }
 
 static PyObject *socket_is_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -47,8 +56,7 @@ static PyObject *socket_is_reading(PyObject *op, PyObject *Py_UNUSED(none))
 static int use_protocol(SocketTransportObject *self, PyObject *protocol)
 {
     core_state *state = self->loop->state;
-    PyObject *function;
-    PyObject *buffered;
+    int buffered;
 
     self->ops = NULL;
     self->buffered = self->feeds = false;
@@ -57,13 +65,11 @@ static int use_protocol(SocketTransportObject *self, PyObject *protocol)
                            (PyTypeObject *)state->ssl_protocol_type)) {
         self->ops = ((CoreProtocolObject *)protocol)->ops;
     } else {
-        function = core_support(state, "is_buffered");
-        buffered = function ? PyObject_CallOneArg(function, protocol) : NULL;
-        if (!buffered)
+        buffered = PyObject_IsInstance(protocol, state->buffered_protocol);
+        if (buffered < 0)
             return -1;
-        self->buffered = Py_IsTrue(buffered);
+        self->buffered = buffered != 0;
         self->feeds = core_feeds(state, protocol);
-        Py_DECREF(buffered);
     }
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     self->protocol_connected = true;
@@ -93,11 +99,14 @@ static const struct rota__conn_events events = {
     .closed = core_socket_closed,
 };
 
-/* The loop closes: the fd stays open until the transport goes. */
+/* The loop closes: the fd stays open until the transport goes. Behind bytes
+   that nobody will send no others may be sent. */
 static void detach(PyObject *op)
 {
     SocketTransportObject *self = (SocketTransportObject *)op;
 
+    if (core_socket_buffered(self) > 0 && !self->lost)
+        self->lost = 1;
     core_socket_forget_gathered(self);
     rota__unready(&self->on_readable);
     rota__conn_destroy(&self->conn);
@@ -108,33 +117,49 @@ void core_socket_keep(SocketTransportObject *self)
     core_keep(self->loop, &self->kept, (PyObject *)self, detach);
 }
 
-/* connection_made(transport), and then the waiter, in turns of their own. */
-static int announce(SocketTransportObject *self, PyObject *waiter)
+static int open_once(SocketTransportObject *self, int fd, int family)
 {
-    PyObject *made = PyObject_GetAttr(self->protocol,
-                                      self->loop->state->str_connection_made);
-    PyObject *wake = NULL;
-    int err = made ? core_call_soon(self->loop, made, (PyObject *)self) : -1;
+    rota_loop *loop = self->loop->loop;
 
-    Py_XDECREF(made);
-    if (err == 0 && waiter && !Py_IsNone(waiter)) {
-        wake = core_support(self->loop->state, "wake_waiter");
-        err = wake ? core_call_soon(self->loop, wake, waiter) : -1;
-    }
-    return err;
+    return family == AF_UNIX
+               ? rota__conn_open_unix(&self->conn, loop, fd, &events)
+               : rota__conn_open(&self->conn, loop, fd, &events);
+}
+
+/* A transport whose socket was closed without it, before the number was used
+   again, is at its end. */
+static void end_stale(LoopObject *loop, int fd)
+{
+    PyObject *op = core_transport_at(loop, fd);
+    SocketTransportObject *other = (SocketTransportObject *)op;
+
+    if (!op || !core_is_socket_transport(loop->state, op) ||
+        core_fd_of_socket(loop->state, other->sock) == fd)
+        return;
+    PyErr_Clear();
+    core_socket_forget_gathered(other);
+    core_socket_force_close(other, NULL);
+}
+
+static int make_room(LoopObject *loop, int fd)
+{
+    end_stale(loop, fd);
+    if (core_check_fd_is_free(loop, fd) < 0)
+        return -1;
+    return core_take_place(loop, fd);
 }
 
 static int open_conn(SocketTransportObject *self, int fd, int family)
 {
-    int err =
-        family == AF_UNIX
-            ? rota__conn_open_unix(&self->conn, self->loop->loop, fd, &events)
-            : rota__conn_open(&self->conn, self->loop->loop, fd, &events);
+    int err = open_once(self, fd, family);
 
+    if (err == -EEXIST && make_room(self->loop, fd) == 0)
+        err = open_once(self, fd, family);
     self->conn.lent = true;
     if (err < 0) {
         self->conn.closed = true;
-        (void)core_raise(err);
+        if (!PyErr_Occurred())
+            (void)core_raise(err);
         return -1;
     }
     if (family == AF_INET || family == AF_INET6)
@@ -154,6 +179,8 @@ static int join_server(SocketTransportObject *self, PyObject *server)
     done = function ? PyObject_CallFunctionObjArgs(function, server, self, NULL)
                     : NULL;
     Py_XDECREF(done);
+    if (!done)
+        Py_CLEAR(self->server); /* it does not count us */
     return done ? 0 : -1;
 }
 
@@ -170,9 +197,8 @@ static SocketTransportObject *allocate(LoopObject *loop)
     self->conn.watch.fd = -1;
     self->high = ROTA__HIGH_WATER;
     self->low = ROTA__LOW_WATER;
-    self->on_readable.run = core_socket_on_readable;
+    self->on_readable.run = core_socket_start;
     rota__list_init(&self->on_readable.link);
-    rota__list_init(&self->dirty);
     rota__list_init(&self->kept.link);
     return self;
 }
@@ -194,10 +220,11 @@ PyObject *core_socket_transport_new(LoopObject *loop, PyObject *sock,
     if (!self->context || use_protocol(self, protocol) < 0)
         goto fail;
     self->sock = Py_NewRef(sock);
-    self->file = Py_NewRef(sock);
     family = core_socket_learn_names(self, fd, extra, peer);
     if (family < 0 || open_conn(self, fd, family) < 0 ||
-        join_server(self, server) < 0 || announce(self, waiter) < 0)
+        join_server(self, server) < 0 ||
+        core_announce(loop, (PyObject *)self, protocol, waiter,
+                      &self->on_readable) < 0)
         goto fail;
     return (PyObject *)self;
 fail: /* the socket is still its maker's */
@@ -265,10 +292,27 @@ static PyObject *transport_at(PyObject *op, PyObject *number)
     return Py_NewRef(found ? found : Py_None);
 }
 
+static PyObject *socket_transports(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    LoopObject *self = (LoopObject *)op;
+    PyObject *list = PyList_New(0), *found;
+    int fds = self->closed ? 0 : (int)self->loop->poller.entry_count;
+
+    for (int fd = 0; list && fd < fds; fd++) {
+        found = core_transport_at(self, fd);
+        if (found && core_is_socket_transport(self->state, found) &&
+            PyList_Append(list, found) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
 PyMethodDef core_socket_methods[] = {
     {"_make_socket_transport", CORE_ANY(make_socket_transport),
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_transport_at", transport_at, METH_O, "The transport of an fd, or None."},
+    {"_socket_transports", socket_transports, METH_NOARGS,
+     "The transports of sockets, as a list."},
     {0},
 };
 
@@ -282,10 +326,10 @@ static int socket_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->extra);
     Py_VISIT(self->loop);
     Py_VISIT(self->sock);
-    Py_VISIT(self->file);
     Py_VISIT(self->protocol);
     Py_VISIT(self->server);
     Py_VISIT(self->context);
+    Py_VISIT(self->write_context);
     Py_VISIT(self->empty_waiter);
     Py_VISIT(self->lost_exception);
     Py_VISIT(self->dict);
@@ -300,10 +344,10 @@ static int socket_clear(PyObject *op)
     core_socket_forget_gathered(self);
     Py_CLEAR(self->extra);
     Py_CLEAR(self->sock);
-    Py_CLEAR(self->file);
     Py_CLEAR(self->protocol);
     Py_CLEAR(self->server);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->write_context);
     Py_CLEAR(self->empty_waiter);
     Py_CLEAR(self->lost_exception);
     Py_CLEAR(self->dict);
@@ -323,6 +367,7 @@ static void socket_dealloc(PyObject *op)
     rota__unready(&self->on_readable);
     core_socket_forget_gathered(self);
     (void)socket_clear(op);
+    core_socket_forget_names(self);
     Py_CLEAR(self->loop);
     PyObject_GC_Del(op);
     Py_DECREF(type);
@@ -339,6 +384,23 @@ static PyObject *socket_repr(PyObject *op)
 static PyObject *get_fd(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyLong_FromLong(((SocketTransportObject *)op)->conn.watch.fd);
+}
+
+static PyObject *get_sock(PyObject *op, void *Py_UNUSED(closure))
+{
+    SocketTransportObject *self = (SocketTransportObject *)op;
+
+    return Py_NewRef(self->sock && !self->sock_closed ? self->sock : Py_None);
+}
+
+static PyObject *get_high_water(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(((SocketTransportObject *)op)->high);
+}
+
+static PyObject *get_low_water(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(((SocketTransportObject *)op)->low);
 }
 
 static PyObject *get_writing(PyObject *op, void *Py_UNUSED(closure))
@@ -362,6 +424,9 @@ static PyGetSetDef socket_getset[] = {
     {"_extra", core_socket_get_extra, NULL, NULL, NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_protocol_paused", get_writing_paused, NULL, NULL, NULL},
+    {"_high_water", get_high_water, NULL, NULL, NULL},
+    {"_low_water", get_low_water, NULL, NULL, NULL},
+    {"_sock", get_sock, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
     {"_writing", get_writing, NULL, "Whether it waits to send.", NULL},
     {"_buffered", get_buffered, NULL, "Bytes that wait.", NULL},
@@ -370,7 +435,6 @@ static PyGetSetDef socket_getset[] = {
 
 static PyMemberDef socket_members[] = {
     {"_loop", T_OBJECT, offsetof(SocketTransportObject, loop), READONLY, NULL},
-    {"_sock", T_OBJECT, offsetof(SocketTransportObject, sock), READONLY, NULL},
     {"_server", T_OBJECT, offsetof(SocketTransportObject, server), READONLY,
      NULL},
     {"_protocol", T_OBJECT, offsetof(SocketTransportObject, protocol), READONLY,
@@ -391,12 +455,20 @@ static PyMemberDef socket_members[] = {
 
 static PyMethodDef socket_methods[] = {
     {"pause_reading", socket_pause_reading, METH_NOARGS,
-     "Stop reading: data_received() is not called until resume_reading()."},
-    {"resume_reading", socket_resume_reading, METH_NOARGS, "Read again."},
+     "pause_reading($self, /)\n--\n\n"
+     "Stop reading until resume_reading(); then nothing is received."},
+    {"resume_reading", socket_resume_reading, METH_NOARGS,
+     "resume_reading($self, /)\n--\n\n"
+     "Read again after pause_reading()."},
     {"is_reading", socket_is_reading, METH_NOARGS,
+     "is_reading($self, /)\n--\n\n"
      "Return True if the transport reads."},
-    {"set_protocol", socket_set_protocol, METH_O, "Set another protocol."},
-    {"get_protocol", socket_get_protocol, METH_NOARGS, "Return the protocol."},
+    {"set_protocol", socket_set_protocol, METH_O,
+     "set_protocol($self, protocol, /)\n--\n\n"
+     "Go on with another protocol."},
+    {"get_protocol", socket_get_protocol, METH_NOARGS,
+     "get_protocol($self, /)\n--\n\n"
+     "Return the protocol."},
     {0},
 };
 
@@ -429,6 +501,7 @@ PyType_Spec *core_make_socket_spec(void)
         socket_methods, core_socket_close_methods, core_socket_write_methods,
         core_socket_info_methods};
 
-    core_join_methods(all_methods, parts, rota__countof(parts));
+    core_join_methods(all_methods, rota__countof(all_methods), parts,
+                      rota__countof(parts));
     return &socket_spec;
 }

@@ -126,11 +126,12 @@ static PyObject *resume_writing(PyObject *op, PyObject *Py_UNUSED(none))
 static void end_transport(CoreSSLProtocolObject *self, const char *message)
 {
     PyObject *exception, *text, *done = NULL;
-    PyObject *transport = self->transport ? self->transport : Py_None;
+    PyObject *transport;
 
     if (core_stop_if_fatal(self->loop))
         return;
     exception = core_take_exception();
+    transport = Py_NewRef(self->transport ? self->transport : Py_None);
     text = PyUnicode_FromString(message);
     if (text)
         done = PyObject_CallMethodObjArgs(
@@ -139,6 +140,7 @@ static void end_transport(CoreSSLProtocolObject *self, const char *message)
         core_report(self->loop, message, "protocol", (PyObject *)self,
                     "transport", transport);
     Py_XDECREF(text);
+    Py_DECREF(transport);
     Py_XDECREF(exception);
     Py_XDECREF(done);
 }
@@ -183,9 +185,6 @@ static void direct_connection_lost(PyObject *op, PyObject *exc)
         op, ours(op)->state->str_connection_lost, exc);
 
     Py_XDECREF(done);
-    if (!done)
-        core_report(ours(op)->loop, "protocol.connection_lost() failed",
-                    "protocol", op, NULL, NULL);
 }
 
 static void report_flow(CoreSSLProtocolObject *self, PyObject *done,
@@ -542,8 +541,6 @@ static int look_up(core_state *state)
     state->ssl_asks_below = PyBool_FromLong(
         protocol && PyObject_HasAttrString(protocol, "_is_transport_closing"));
     Py_XDECREF(protocol);
-    state->buffered_protocol =
-        attribute("asyncio.protocols", "BufferedProtocol");
     state->ssl_again = attribute(sslproto, "SSLAgainErrors");
     state->ssl_object_type = attribute("ssl", "SSLObject");
     return PyErr_Occurred() ? -1 : 0;

@@ -85,6 +85,19 @@ int core_ssl_write_many(CoreSSLProtocolObject *self, PyObject *list);
 int core_ssl_write_backlog(CoreSSLProtocolObject *self);
 /* _process_outgoing(): what is encrypted goes to the transport; likewise. */
 int core_ssl_send(CoreSSLProtocolObject *self);
+/* The SSLObject wants to read, or to write, first. */
+#define CORE_SSL_AGAIN (-2)
+/* A count that the SSLObject has answered (stolen), CORE_SSL_AGAIN, or -1 with
+   an exception. */
+Py_ssize_t core_ssl_count(CoreSSLProtocolObject *self, PyObject *answer);
+/* As asyncio's except clause, which finds its exception in sys.exc_info(): the
+   current one, if it is an Exception, ends the connection. 0, or -1 with the
+   exception of that. */
+int core_ssl_fail(CoreSSLProtocolObject *self);
+/* Whether so many bytes cross a limit: then asyncio's code turns the flow. */
+bool core_ssl_crosses(bool paused, Py_ssize_t size,
+                      const struct core_ssl_limit *high,
+                      const struct core_ssl_limit *low);
 /* Bytes in a MemoryBIO, or -1. */
 Py_ssize_t core_ssl_pending(CoreSSLProtocolObject *self, PyObject *bio);
 /* What came from the network goes into the incoming BIO, and on from there as
@@ -93,6 +106,8 @@ int core_ssl_received(CoreSSLProtocolObject *self, char *at, Py_ssize_t size);
 int core_ssl_resume_reading(CoreSSLProtocolObject *self);
 /* Method `name` without arguments; 0 or -1. */
 int core_ssl_call(CoreSSLProtocolObject *self, PyObject *name);
+/* Method `name` of any object, with one argument; 0 or -1. */
+int core_ssl_tell(PyObject *op, PyObject *name, PyObject *a);
 
 /* Lends `size` bytes at `at`; the reference is borrowed. */
 static inline PyObject *core_room_lend(CoreRoomObject *room, char *at,

@@ -33,40 +33,51 @@ static CoreSSLProtocolObject *protocol_of(PyObject *op, const char *wanted)
 /* 1: bytes-like and not empty, 0: empty, or -1 with an exception. */
 static int check_data(PyObject *data)
 {
+    PyObject *name;
+
     if (PyBytes_Check(data))
         return PyBytes_GET_SIZE(data) > 0;
     if (PyByteArray_Check(data))
         return PyByteArray_GET_SIZE(data) > 0;
     if (PyMemoryView_Check(data))
         return PyObject_IsTrue(data);
-    PyErr_Format(PyExc_TypeError,
-                 "data: expecting a bytes-like instance, got %s",
-                 Py_TYPE(data)->tp_name);
+    name = PyType_GetName(Py_TYPE(data));
+    if (name)
+        PyErr_Format(PyExc_TypeError,
+                     "data: expecting a bytes-like instance, got %U", name);
+    Py_XDECREF(name);
     return -1;
+}
+
+/* What writing calls may close us, twice. */
+static PyObject *write_by(PyObject *op, PyObject *data,
+                          int (*write)(CoreSSLProtocolObject *, PyObject *))
+{
+    CoreSSLProtocolObject *protocol = protocol_of(op, "_write_appdata");
+    int result;
+
+    if (!protocol)
+        return NULL;
+    Py_INCREF(protocol);
+    result = write(protocol, data);
+    Py_DECREF(protocol);
+    return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *transport_write(PyObject *op, PyObject *data)
 {
-    CoreSSLProtocolObject *protocol;
     int some = check_data(data);
 
     if (some < 0)
         return NULL;
     if (some == 0)
         Py_RETURN_NONE;
-    protocol = protocol_of(op, "_write_appdata");
-    if (!protocol || core_ssl_write(protocol, data) < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    return write_by(op, data, core_ssl_write);
 }
 
 static PyObject *transport_writelines(PyObject *op, PyObject *list)
 {
-    CoreSSLProtocolObject *protocol = protocol_of(op, "_write_appdata");
-
-    if (!protocol || core_ssl_write_many(protocol, list) < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    return write_by(op, list, core_ssl_write_many);
 }
 
 static PyObject *get_write_buffer_size(PyObject *op, PyObject *Py_UNUSED(none))
@@ -159,22 +170,32 @@ static PyObject *get_protocol(PyObject *op, PyObject *Py_UNUSED(none))
 
 static PyMethodDef transport_methods[] = {
     {"write", transport_write, METH_O,
+     "write($self, data, /)\n--\n\n"
      "Encrypt the bytes and send them; what cannot be sent yet is buffered."},
     {"writelines", transport_writelines, METH_O,
+     "writelines($self, list_of_data, /)\n--\n\n"
      "Write all bytes of an iterable."},
     {"get_write_buffer_size", get_write_buffer_size, METH_NOARGS,
+     "get_write_buffer_size($self, /)\n--\n\n"
      "Return how many bytes are buffered."},
     {"is_closing", is_closing, METH_NOARGS,
+     "is_closing($self, /)\n--\n\n"
      "Return True if the transport is closed or being closed."},
     {"is_reading", is_reading, METH_NOARGS,
+     "is_reading($self, /)\n--\n\n"
      "Return False while reading is paused."},
     {"pause_reading", pause_reading, METH_NOARGS,
+     "pause_reading($self, /)\n--\n\n"
      "Pass nothing to the protocol until resume_reading()."},
     {"resume_reading", resume_reading, METH_NOARGS,
+     "resume_reading($self, /)\n--\n\n"
      "End what pause_reading() began."},
     {"get_extra_info", CORE_ANY(get_extra_info), METH_VARARGS | METH_KEYWORDS,
+     "get_extra_info($self, name, default=None)\n--\n\n"
      "Return what is known about the connection: see asyncio."},
-    {"get_protocol", get_protocol, METH_NOARGS, "Return the protocol."},
+    {"get_protocol", get_protocol, METH_NOARGS,
+     "get_protocol($self, /)\n--\n\n"
+     "Return the protocol."},
     {0},
 };
 

@@ -9,38 +9,63 @@
  */
 #include "transport.h"
 
-bool core_feeds(core_state *state, PyObject *protocol)
+/* Nobody has put another function in the place of this method. */
+static bool has_own(PyObject *object, PyObject *name, PyObject *function)
 {
-    return Py_TYPE(protocol) == (PyTypeObject *)state->stream_protocol_type;
-}
-
-/* Nobody has put another function in the place of feed_data(). */
-static bool has_own_feed(core_state *state, PyObject *reader)
-{
-    PyObject *method = PyObject_GetAttr(reader, state->str_feed_data);
+    PyObject *method = PyObject_GetAttr(object, name);
     bool own = method && PyMethod_Check(method) &&
-               PyMethod_GET_FUNCTION(method) == state->feed_data;
+               PyMethod_GET_FUNCTION(method) == function;
 
     Py_XDECREF(method);
     PyErr_Clear();
     return own;
 }
 
+bool core_feeds(core_state *state, PyObject *protocol)
+{
+    return Py_TYPE(protocol) == (PyTypeObject *)state->stream_protocol_type &&
+           has_own(protocol, state->str_data_received, state->data_received);
+}
+
+/* Nor in the place of the class's, since. */
+static bool class_is_own(core_state *state)
+{
+    PyObject *function =
+        PyObject_GetAttr(state->stream_protocol_type, state->str_data_received);
+
+    Py_XDECREF(function);
+    return function == state->data_received;
+}
+
+/* One that has been told of the end is not to be fed: that is an error. */
+static bool may_be_fed(core_state *state, PyObject *reader)
+{
+    PyObject *eof;
+
+    if (Py_TYPE(reader) != (PyTypeObject *)state->stream_reader_type ||
+        !has_own(reader, state->str_feed_data, state->feed_data))
+        return false;
+    eof = PyObject_GetAttr(reader, state->str__eof);
+    Py_XDECREF(eof);
+    return eof == Py_False;
+}
+
 /* The protocol's reader, a new reference; NULL without an exception if there
    is none of the class that we know. */
 static PyObject *reader_of(core_state *state, PyObject *protocol)
 {
-    PyObject *ref = PyObject_GetAttr(protocol, state->str__stream_reader_wr);
-    PyObject *reader = NULL;
+    PyObject *ref, *reader = NULL;
 
+    if (!class_is_own(state))
+        return NULL;
+    ref = PyObject_GetAttr(protocol, state->str__stream_reader_wr);
     if (ref && PyWeakref_Check(ref))
         reader = PyObject_CallNoArgs(ref);
     Py_XDECREF(ref);
     PyErr_Clear();
-    if (reader &&
-        (Py_TYPE(reader) != (PyTypeObject *)state->stream_reader_type ||
-         !has_own_feed(state, reader)))
+    if (reader && !may_be_fed(state, reader))
         Py_CLEAR(reader);
+    PyErr_Clear();
     return reader;
 }
 

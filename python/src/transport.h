@@ -34,14 +34,39 @@ typedef struct {
     struct rota__conn conn;
 } CoreConnObject;
 
+/*
+ * Begins as asyncio does: connection_made(transport), the waiter's wake-up (a
+ * Future, None or NULL), and then on_start, all in the next turn: whoever waits
+ * goes on before anything is received. 0, or -1 with an exception.
+ */
+int core_announce(LoopObject *loop, PyObject *transport, PyObject *protocol,
+                  PyObject *waiter, struct rota__handle *on_start);
+/* _call_connection_lost(exc or None), soon; 0, or -1 with an exception. */
+int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *exc);
+/* protocol.connection_lost(exc) and then, whatever that raises, file.close();
+   both leave their places. None, or NULL with an exception. */
+PyObject *core_lose(core_state *state, PyObject **protocol, PyObject **file,
+                    PyObject *exc);
+/* Takes it out of its place and calls its close(); 0 or -1. */
+int core_close_file(core_state *state, PyObject **file);
+/* A callback's work: in its context, and by debug mode's clock. */
+void core_transport_step(LoopObject *loop, PyObject *transport,
+                         PyObject *context, void (*step)(PyObject *transport));
+/* Debug mode's line, "%r pauses reading"; 0, or -1 with an exception. */
+int core_log(LoopObject *loop, PyObject *transport, const char *text);
+/* The arguments of set_write_buffer_limits(); 0, or -1 with an exception. */
+int core_parse_limits(LoopObject *loop, PyObject *args, PyObject *named,
+                      size_t *to_high, size_t *to_low);
+
 /* The transport that has this fd, borrowed; NULL, with no exception, if none.
  */
 PyObject *core_transport_at(LoopObject *loop, int fd);
 
 /*
  * A protocol in C (TLS): called directly instead of by name. Exceptions are
- * the protocol's to handle: these return nothing that fails. All run in a turn
- * of the loop, in the context of the transport's registration.
+ * the protocol's to handle, but for connection_lost()'s; one that ends the run
+ * is current afterwards. All run in a turn of the loop, in the context of the
+ * transport's registration.
  */
 struct core_protocol_ops {
     /* Room for what comes, at least a byte, or NULL (then the transport ends
@@ -50,7 +75,8 @@ struct core_protocol_ops {
     void (*buffer_updated)(PyObject *protocol, size_t size);
     /* True: keep the transport open. */
     bool (*eof_received)(PyObject *protocol);
-    void (*connection_lost)(PyObject *protocol, PyObject *exc); /* or None */
+    /* `exc` may be None. Its exception is left to the caller. */
+    void (*connection_lost)(PyObject *protocol, PyObject *exc);
     void (*pause_writing)(PyObject *protocol);
     void (*resume_writing)(PyObject *protocol);
 };

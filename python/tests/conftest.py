@@ -5,7 +5,10 @@ Each body under two loops: asyncio's own, which is the oracle, and rota's.
     PYTHONPATH=BUILD/python python3 -m pytest python/tests
         --loops asyncio        only these, names separated by commas; a name is
                                asyncio, rota or MODULE:CALLABLE
-        --here                 all in this process: for a debugger, or valgrind
+        --here                 all in this process: for a debugger
+
+Where ROTA_TEST_UNDER says that something watches (asan, valgrind) it is rota's
+alone, because asyncio's is not what is being looked at.
 
 A test asks for the fixture `loop` (a new loop), or `new_loop` (makes loops).
 One that is an `async def` is run by `loop`. It must read whatever it makes
@@ -16,6 +19,7 @@ from version to version: what is compared with texts was run on asyncio.
 """
 
 import asyncio
+import ctypes
 import faulthandler
 import gc
 import importlib
@@ -37,14 +41,17 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 TIME_LIMIT = 20 * float(os.environ.get('ROTA_TEST_SLOWNESS') or 1)
+UNDER = os.environ.get('ROTA_TEST_UNDER')
 
 
 def pytest_addoption(parser):
-    parser.addoption('--loops', default='asyncio,rota')
+    parser.addoption('--loops', default='rota' if UNDER else 'asyncio,rota')
     parser.addoption('--here', action='store_true')
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.filterwarnings('ignore', category=DeprecationWarning,
                             module='_pytest')
 
@@ -229,6 +236,8 @@ def open_fds():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
+    # What a module's test in this process has set up ends with the module.
+    item.session._setupstate.teardown_exact(item)
     if item.config.getoption('here') or 'new_loop' not in item.fixturenames:
         return None
     hook = item.ihook
@@ -252,9 +261,9 @@ def reports_of_child(item):
         os.close(writing)
         answer, status = answer_of(pid, reading)
         stacks.seek(0)
-        if answer.endswith('\n'):
-            return [hook.pytest_report_from_serializable(
-                config=item.config, data=data) for data in json.loads(answer)]
+        if answer.endswith('\n') and status == 0:
+            return [restored(item.config, data)
+                    for data in json.loads(answer)]
         ended = f'ended by status {os.waitstatus_to_exitcode(status)}'
         return [pytest.TestReport(
             nodeid=item.nodeid, location=item.location, when='call',
@@ -262,10 +271,21 @@ def reports_of_child(item):
             longrepr=f'{ended}\n{stacks.read()}')]
 
 
+def restored(config, data):
+    report = config.hook.pytest_report_from_serializable(
+        config=config, data=data)
+    if isinstance(report.longrepr, list):
+        report.longrepr = tuple(report.longrepr)  # why it was skipped
+    return report
+
+
 def run_child(item, writing, stacks):
     os.setpgid(0, 0)
     gc.freeze()  # pytest's own objects: collections are quick without them
     faulthandler.enable(stacks)
+    if UNDER == 'asan':  # stderr is pytest's by now
+        ctypes.CDLL(None).__sanitizer_set_report_fd(
+            ctypes.c_void_p(stacks.fileno()))
     faulthandler.dump_traceback_later(TIME_LIMIT, exit=True, file=stacks)
     try:
         reports = runtestprotocol(item, log=False, nextitem=None)

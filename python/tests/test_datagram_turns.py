@@ -47,6 +47,42 @@ async def test_a_burst_comes_whole_and_in_order(loop):
     await close(one, two)
 
 
+@pytest.fixture
+def early():
+    """A socket for which something waits."""
+    sock = socket.socket(type=socket.SOCK_DGRAM)
+    sock.bind(LOCAL)
+    sock.setblocking(False)
+    with socket.socket(type=socket.SOCK_DGRAM) as peer:
+        peer.sendto(b'early', sock.getsockname())
+    with sock:
+        yield sock
+
+
+async def test_whoever_opens_it_goes_on_before_data_comes(loop, early):
+    transport, protocol = await loop.create_datagram_endpoint(
+        WrittenDatagrams, sock=early)
+    assert protocol.log == ['made']
+    assert (await protocol.entries(2))[1][0] == b'early'
+    await close(transport)
+
+
+async def test_data_comes_behind_what_was_scheduled(loop, early):
+    """As from a selector: in the next turn, behind all of this one's."""
+    class Schedules(WrittenDatagrams):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            loop.call_soon(lambda: loop.call_soon(self.log.append, 'second'))
+            loop.call_soon(self.log.append, 'first')
+
+    transport, protocol = await loop.create_datagram_endpoint(
+        Schedules, sock=early)
+    await eventually(lambda: len(protocol.log) == 4)
+    assert [e if type(e) is str else e[0] for e in protocol.log] == [
+        'made', 'first', b'early', 'second']
+    await close(transport)
+
+
 async def test_a_burst_lets_others_run(loop):
     one, first, a = await endpoint(loop)
     two, _, b = await endpoint(loop)

@@ -29,6 +29,8 @@ ARGUMENTS = {
 FAILING = {'tutorial'}
 if sys.version_info >= (3, 14):  # it makes no loop that was not asked for
     FAILING |= {'explicit_loop', 'manual_control', 'current_loop_outside'}
+    # nest_asyncio 1.6 does not know where the current task is there.
+    FAILING |= {'fetch_nested', 'fetch_slow_httpx'}
 
 FRAME = (r'^  File "[^"]*/(asyncio/\w+|rota/_\w+)\.py", line .*\n'
          r'(    .*\n)*')
@@ -85,7 +87,8 @@ def check_fetches(script, arguments):
         if script.stem == 'fetch_slow_httpx':
             done['stdout'] = sorted(done['stdout'].splitlines())
     assert on_rota == on_asyncio
-    assert on_rota['code'] == 0 and not on_rota['stderr']
+    fails = script.stem in FAILING
+    assert (on_rota['code'], on_rota['stderr'] != '') == (fails, fails)
 
 
 def test_two_slow_fetches_overlap():

@@ -55,6 +55,7 @@ async def test_the_marks_can_be_set(loop, given, expected):
     async with connected(loop) as (transport, _, peer):
         transport.set_write_buffer_limits(**given)
         assert transport.get_write_buffer_limits() == expected
+        assert (transport._low_water, transport._high_water) == expected
 
 
 @pytest.mark.parametrize('high, low', [(1, 2), (-1, None), (5, -1)])
@@ -128,6 +129,16 @@ async def test_with_marks_of_zero_each_queued_byte_pauses(loop):
         assert protocol.log == ['made', 'pause']
         await drain(loop, transport, peer)
         assert protocol.log == ['made', 'pause', 'resume']
+
+
+async def test_many_small_pieces_over_a_mark_of_zero_go_together(loop):
+    """Each in a message of its own would fill a Unix socket."""
+    async with connected(loop, kind='unix') as (transport, protocol, peer):
+        narrow(transport.get_extra_info('socket'))
+        transport.set_write_buffer_limits(high=0)
+        transport.writelines([b'x'] * 60)
+        assert transport.get_write_buffer_size() == 0
+        assert protocol.log == ['made']
 
 
 async def test_a_write_that_the_kernel_takes_pauses_nobody(loop):

@@ -364,6 +364,55 @@ def test_anothers_wake_up_descriptor_stays(new_loop):
         assert signal.set_wakeup_fd(-1) == one.fileno()
 
 
+def test_a_loop_of_another_thread_stands_still_in_a_child(new_loop, rota_only):
+    loop = new_loop()
+    begun = threading.Event()
+
+    def run():
+        loop.call_soon(begun.set)
+        loop.run_forever()
+
+    def in_child():
+        assert not loop.is_running()
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    begun.wait()
+    assert loop.is_running()
+    assert forked(in_child) == 0
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+def test_one_loop_that_fails_in_a_child_leaves_the_others(
+        new_loop, rota_only, monkeypatch):
+    """Those behind it are separated from the parent's all the same."""
+    module = sys.modules['rota._fork']
+    done = []
+
+    class Mine(type(new_loop())):
+        def _flush(self):
+            self._forked()
+
+        def _forked(self):
+            done.append(self)
+            if self is loops[1]:
+                raise OSError('this one')
+
+    loops = [Mine() for _ in range(3)]
+    monkeypatch.setattr(module, 'loops', loops)
+    for step in (module._before, module._after_in_child):
+        with pytest.raises(OSError, match='this one'):
+            step()
+    monkeypatch.undo()
+    for loop in loops:
+        loop.close()
+    assert done == loops * 2
+
+
 # multiprocessing
 
 

@@ -5,6 +5,7 @@ handles, transports and protocols in cycles.
 """
 
 import asyncio
+import functools
 import gc
 import socket
 import threading
@@ -64,6 +65,76 @@ def test_another_thread_collects(new_loop):
         thread.join()
 
 
+CALLS = {
+    'call_soon': lambda loop, sock: loop.call_soon(print),
+    'call_later': lambda loop, sock: loop.call_later(1000, print),
+    'call_soon_threadsafe': lambda loop, sock: loop.call_soon_threadsafe(print),
+    'add_reader': lambda loop, sock: loop.add_reader(sock, print),
+    'sock_recv': lambda loop, sock: loop.sock_recv(sock, 10).send(None),
+    'transport': lambda loop, sock: loop._make_socket_transport(
+        sock, asyncio.Protocol()),
+}
+
+
+@pytest.mark.parametrize('debug', [False, True])
+@pytest.mark.parametrize('name', CALLS)
+def test_a_collection_closes_the_loop(new_loop, collector, noise, name, debug):
+    """What is destroyed in the middle of a call may do so."""
+    if new_loop.name == 'asyncio':
+        pytest.skip('asyncio fails in its own ways')
+
+    def collecting(phase, info):
+        nonlocal left
+        left -= phase == 'start'
+        if left == 0:
+            loop.close()
+
+    for nth in range(1, 8):
+        left = 0
+        loop = new_loop(debug=debug)
+        one, other = socket.socketpair()
+        one.setblocking(False)
+        with one, other:
+            gc.callbacks.append(collecting)
+            left = nth
+            try:
+                CALLS[name](loop, one)
+            except (RuntimeError, StopIteration) as exc:
+                assert type(exc) is not RuntimeError or 'closed' in str(exc)
+            finally:
+                gc.callbacks.remove(collecting)
+            loop.close()
+    gc.collect()
+    noise.warned()
+
+
+@pytest.mark.parametrize('method', ['call_soon', 'call_later'])
+def test_a_long_chain_of_handles(loop, method):
+    """Each is an argument of the next: they go without a deep stack."""
+    def ignore(*args):
+        pass
+
+    call = loop.call_soon
+    if method == 'call_later':
+        call = functools.partial(loop.call_later, 1000)
+    handle = None
+    for _ in range(200_000):
+        handle = call(ignore, handle)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    del handle
+
+
+def kept_when_a_run_ends(loop):
+    def end():
+        loop.handle = loop.call_soon(print)
+        loop.stop()
+
+    loop.call_soon(end)
+    loop.run_forever()
+
+
 def abandoned(new_loop, prepare):
     """A weak reference to a loop that nobody closed, after a collection."""
     loop = new_loop.factory()
@@ -87,7 +158,10 @@ def abandoned(new_loop, prepare):
     lambda loop: setattr(loop, 'future', loop.create_future()),
     lambda loop: loop.run_until_complete(asyncio.sleep(0)),
     lambda loop: loop.call_later(1000, loop.stop).cancel(),
-], ids=range(12))
+    lambda loop: setattr(loop, 'handle', loop.call_soon(print)),
+    lambda loop: setattr(loop, 'handle', loop.call_soon_threadsafe(print)),
+    kept_when_a_run_ends,
+], ids=range(15))
 def test_an_abandoned_loop_is_collected(new_loop, noise, prepare):
     assert abandoned(new_loop, prepare)() is None
     check_warned(new_loop, noise)

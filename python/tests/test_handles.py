@@ -4,6 +4,7 @@ Handle and TimerHandle: how they print, compare, hash and are cancelled.
 """
 
 import asyncio
+import contextvars
 import functools
 import gc
 import sys
@@ -185,6 +186,31 @@ def test_timers_compare_by_time(loop):
     assert one != same
 
 
+def test_timers_that_cancel_each_other_when_they_are_compared(loop):
+    class Callback:
+        __hash__ = object.__hash__
+        cancels = None
+
+        def __call__(self, *args):
+            pass
+
+        def __eq__(self, other):
+            if self.cancels:
+                self.cancels.cancel()
+            return True
+
+    for which in (0, 1):
+        for args in [(), (1, [2]), (object(),)]:
+            timers = [loop.call_at(10, Callback(), *args) for _ in range(2)]
+            timers[0]._callback.cancels = timers[which]
+            assert (timers[0] == timers[1]) is False
+            timers = [loop.call_at(10, print, *args, Callback())
+                      for _ in range(2)]
+            timers[0]._args[-1].cancels = timers[which]
+            assert (timers[0] == timers[1]) is False
+            assert timers[which].cancelled()
+
+
 def test_timers_hash_by_time(loop):
     one = loop.call_at(1.5, callback)
     assert hash(one) == hash(loop.call_at(1.5, print)) == hash(1.5)
@@ -243,6 +269,41 @@ def test_a_handle_that_ran_is_not_cancelled(loop):
     loop.run_forever()
     assert not handle.cancelled() and not timer.cancelled()
     assert repr(handle) == f'<Handle callback() at {HERE}:{LINE}>'
+
+
+def test_a_handle_that_cancels_itself_lets_its_callback_go(loop):
+    class Callback:
+        def __call__(self, argument):
+            handle.cancel()
+
+    one, other = Callback(), Callback()
+    refs = weakref.ref(one), weakref.ref(other)
+    handle = loop.call_soon(one, other)
+    del one, other
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert handle._callback is None and handle._args is None
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None]
+
+
+def test_a_cancelled_handle_in_a_cycle_is_collected(loop):
+    """It keeps its context, and so what its variables have."""
+    variable = contextvars.ContextVar('variable')
+
+    def cancel():
+        context = contextvars.copy_context()
+        handle = loop.call_soon(callback, context=context)
+        context.run(variable.set, handle)
+        handle.cancel()
+        refs.append(weakref.ref(handle))
+        loop.call_soon(loop.stop)
+
+    refs = []
+    loop.call_soon(cancel)
+    loop.run_forever()
+    gc.collect()
+    assert refs[0]() is None
 
 
 def test_handles_in_a_cycle_are_collected(new_loop):

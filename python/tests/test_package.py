@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
 """
-The package as others see it: type checkers, and who installs it.
+The package as others see it: type checkers, help(), and who installs it.
 """
 
+import asyncio
+import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from asyncio import selector_events, sslproto, unix_events
 from pathlib import Path
 
 import pytest
 import rota
 from programs import SOURCE
+from rota import _core, _tls
 
 PACKAGE = SOURCE / 'python' / 'rota'
 
@@ -107,6 +111,49 @@ def test_the_stubs_are_those_of_the_package(mypy):
 def test_the_package_itself_is_strictly_typed(mypy):
     told, code = mypy('mypy', '--strict', '-p', 'rota')
     assert code == 0, told
+
+
+# Our classes, and asyncio's that they stand for.
+CLASSES = [
+    (rota.Loop, asyncio.SelectorEventLoop),
+    (_core.Handle, asyncio.Handle),
+    (_core.TimerHandle, asyncio.TimerHandle),
+    (_core.SocketTransport, selector_events._SelectorSocketTransport),
+    (_core.DatagramTransport, selector_events._SelectorDatagramTransport),
+    (_core._UnixReadPipeTransport, unix_events._UnixReadPipeTransport),
+    (_core._UnixWritePipeTransport, unix_events._UnixWritePipeTransport),
+    (_tls.SSLTransport, sslproto._SSLProtocolTransport),
+]
+BY_VERSION = {'create_task'}  # it takes whatever a Task takes
+
+
+def methods(kind):
+    return {name for name in dir(kind)
+            if name[0] != '_' and callable(getattr(kind, name))}
+
+
+@pytest.mark.parametrize('ours, theirs', CLASSES)
+def test_the_methods_have_asyncio_s_arguments(ours, theirs):
+    def arguments(kind, name):
+        signature = inspect.signature(getattr(kind, name))
+        return [(parameter.name, parameter.default)
+                for parameter in signature.parameters.values()]
+
+    assert methods(ours) >= methods(theirs)
+    for name in methods(theirs) - BY_VERSION:
+        assert arguments(ours, name) == arguments(theirs, name), name
+
+
+def test_what_is_public_says_what_it_does():
+    kinds = [ours for ours, _ in CLASSES] + [rota.EventLoopPolicy]
+    for named in rota, *kinds, *(getattr(rota, name) for name in rota.__all__):
+        assert named.__doc__, named
+    for kind in kinds:
+        for part in kind.__mro__:
+            if part.__module__.split('.')[0] != 'rota':
+                continue
+            for name in methods(part) & vars(part).keys():
+                assert getattr(part, name).__doc__, name
 
 
 def test_each_file_is_installed_and_nothing_else(tmp_path):

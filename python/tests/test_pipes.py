@@ -6,12 +6,15 @@ connect_read_pipe and connect_write_pipe.
 import asyncio
 import errno
 import gc
+import io
+import logging
 import os
 import re
 import socket
+from asyncio import log
 
 import pytest
-from two_loops import Written, araised, handler_contexts, turns
+from two_loops import Written, araised, handler_contexts, raised, turns
 
 LARGE = bytes(range(256)) * 4096
 
@@ -59,6 +62,52 @@ async def test_reading_keeps_no_half_closed_pipe(loop, pipe):
     writing.close()
     await protocol.lost
     assert protocol.log == ['made', 'eof', 'lost']
+
+
+async def test_whoever_opens_it_goes_on_before_data_comes(loop, pipe):
+    reading, writing = pipe
+    writing.write(b'early')
+    transport, protocol = await loop.connect_read_pipe(Written, reading)
+    assert protocol.log == ['made']
+    transport.set_protocol(other := Written())
+    other.log.append('taken over')
+    assert await other.received(5) == b'early'
+    assert protocol.log == ['made']
+    await finish(transport)
+
+
+async def test_data_comes_behind_what_was_scheduled(loop, pipe):
+    """As from a selector: in the next turn, behind all of this one's."""
+    class Schedules(Written):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            loop.call_soon(lambda: loop.call_soon(self.log.append, 'second'))
+            loop.call_soon(self.log.append, 'first')
+
+    reading, writing = pipe
+    writing.write(b'early')
+    transport, protocol = await loop.connect_read_pipe(Schedules, reading)
+    await protocol.received(5)
+    assert protocol.log == ['made', 'first', 'data', 'second']
+    transport.pause_reading()
+    await turns()
+    writing.write(b' late')
+    transport.resume_reading()
+    loop.call_soon(protocol.log.append, 'third')
+    loop.call_soon(lambda: loop.call_soon(protocol.log.append, 'fourth'))
+    await protocol.received(10)
+    assert protocol.log[4:] == ['third', 'data', 'fourth']
+    await finish(transport)
+
+
+async def test_the_maker_goes_on_before_the_readers_end_is_told(loop, pipe):
+    reading, writing = pipe
+    reading.close()
+    transport, protocol = await loop.connect_write_pipe(Written, writing)
+    assert protocol.log == ['made']
+    await protocol.lost
+    assert protocol.log == ['made', 'lost']
+    await turns()
 
 
 async def test_writing(loop, pipe):
@@ -286,6 +335,78 @@ async def test_data_received_that_raises_is_reported(loop, pipe):
     assert contexts[0]['message'].startswith('Exception in callback ')
     assert not transport.is_closing()
     await finish(transport)
+
+
+@pytest.fixture
+def interrupted_log(monkeypatch):
+    """Whoever logs a line that ends with this word is interrupted, once."""
+    def interrupt(record):
+        if words and record.getMessage().endswith(words[-1]):
+            words.pop()
+            raise KeyboardInterrupt('here')
+        return True
+
+    words = []
+    monkeypatch.setattr(log.logger, 'filters', [interrupt])
+    monkeypatch.setattr(log.logger, 'level', logging.DEBUG)
+    log.logger.manager._clear_cache()
+    yield words
+    log.logger.manager._clear_cache()
+
+
+def test_who_is_interrupted_while_the_end_is_logged(
+        loop, pipe, interrupted_log):
+    async def read():
+        transport, protocol = await loop.connect_read_pipe(Written, reading)
+        interrupted_log.append('was closed by peer')
+        writing.close()
+        await protocol.lost
+        return protocol.log
+
+    reading, writing = pipe
+    loop.set_debug(True)
+    task = loop.create_task(read())
+    with pytest.raises(KeyboardInterrupt, match='here'):
+        loop.run_until_complete(task)
+    assert loop.run_until_complete(task) == ['made', 'eof', 'lost']
+
+
+@pytest.mark.parametrize('method', ['pause_reading', 'resume_reading'])
+async def test_who_is_interrupted_while_a_call_is_logged(
+        loop, pipe, interrupted_log, method):
+    reading, writing = pipe
+    loop.set_debug(True)
+    transport, protocol = await loop.connect_read_pipe(Written, reading)
+    if method == 'resume_reading':
+        transport.pause_reading()
+    interrupted_log.append(method.partition('_')[0] + 's reading')
+    assert raised(getattr(transport, method)) == (KeyboardInterrupt, 'here')
+    assert ('polling' in repr(transport)) is (method == 'resume_reading')
+    await finish(transport)
+
+
+async def test_a_file_that_does_not_close(loop, pipe):
+    contexts = handler_contexts(loop)
+
+    class Fails(Written):
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            raise KeyError('first')
+
+    class Stuck(io.FileIO):
+        def close(self):
+            super().close()
+            raise OSError('second')
+
+    reading, writing = pipe
+    transport, protocol = await loop.connect_read_pipe(
+        Fails, Stuck(os.dup(reading.fileno())))
+    transport.close()
+    await protocol.lost
+    await turns()
+    [context] = contexts
+    assert repr(context['exception']) == "OSError('second')"
+    assert repr(context['exception'].__context__) == "KeyError('first')"
 
 
 async def test_the_factory_raises(loop, pipe):

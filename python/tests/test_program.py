@@ -201,15 +201,40 @@ def test_the_standard_input_is_a_program(folder):
     same(folder, '-', input='def f():\n    raise ValueError\nf()\n')
 
 
+def test_a_command_is_a_program(folder):
+    stdout, stderr, code = same(folder, '-c', MIRROR, 'a', '-b', '--', '-m')
+    assert "['-c', 'a', '-b', '--', '-m'] [''" in stdout
+    assert (stderr, code) == ('', 0)
+    folder('beside.py', 'print(__name__)')
+    assert same(folder, '-c', 'import beside')[0] == 'beside\n'
+    for command in '', '# nothing', '    print(1)', '\n  print(1)\n  print(2)':
+        same(folder, '-c', command)
+
+
+def test_processes_of_a_command_have_rota_s_loop_too(folder):
+    folder('beside.py', WAYS)
+    stdout, stderr, code = run('rota', folder, '-c', """\
+import asyncio, multiprocessing, beside
+for method in 'fork', 'spawn', 'forkserver':
+    child = multiprocessing.get_context(method).Process(
+        target=beside.made, args=[method, asyncio.new_event_loop])
+    child.start()
+    child.join()
+""")
+    assert (stdout, stderr, code) == ('fork 0\nspawn 0\nforkserver 0\n', '', 0)
+
+
 def test_python_s_own_options_go_before(folder):
     folder('options.py', '''\
         import sys, warnings
-        print(sys.flags, sys.path[0], __file__)
+        print(sys.flags, sys.path[0], __name__)
         warnings.warn('seen')
         ''')
+    command = (folder.path / 'options.py').read_text()
     for options in ['-P'], ['-W', 'error'], ['-OO'], ['-X', 'dev'], ['-u']:
         same(folder, 'options.py', options=options)
         same(folder, '-m', 'options', options=options)
+        same(folder, '-c', command, options=options)
 
 
 def test_functions_of_main_can_be_sent_to_processes(folder):
@@ -329,6 +354,7 @@ def test_a_program_ends_as_on_python(folder, name):
     folder('ends.py', ENDS[name])
     same(folder, 'ends.py')
     same(folder, '-m', 'ends')
+    same(folder, '-c', textwrap.dedent(ENDS[name]))
 
 
 def test_what_is_not_there_is_told_as_python_tells_it(folder):
@@ -373,7 +399,7 @@ def test_ctrl_c_ends_it_by_the_signal(folder):
 # The command line
 
 
-@pytest.mark.parametrize('arguments', [[], ['-m'], ['-x'], ['-c', 'pass']])
+@pytest.mark.parametrize('arguments', [[], ['-m'], ['-c'], ['-x']])
 def test_a_wrong_command_line_is_explained(folder, arguments):
     stdout, stderr, code = run('rota', folder, *arguments)
     assert (stdout, code) == ('', 2)

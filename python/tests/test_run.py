@@ -471,6 +471,31 @@ def test_a_subclass_may_override_what_it_wants(new_loop):
     assert len(seen) > 2
 
 
+def test_a_subclass_may_give_the_arguments_by_name(new_loop):
+    class Mine(type(new_loop())):
+        def call_soon(self, callback, *args, context=None):
+            return super().call_soon(callback=callback, context=context)
+
+        def call_soon_threadsafe(self, callback, *args, context=None):
+            return super().call_soon_threadsafe(callback=callback)
+
+        def call_later(self, delay, callback, *args, context=None):
+            return super().call_later(delay=delay, callback=callback)
+
+        def call_at(self, when, callback, *args, context=None):
+            return super().call_at(when, callback=callback)
+
+    loop = Mine()
+    seen = []
+    loop.call_soon(lambda: seen.append('soon'))
+    loop.call_soon_threadsafe(lambda: seen.append('from a thread'))
+    loop.call_at(loop.time(), lambda: seen.append('at'))
+    loop.call_later(0.001, lambda: (seen.append('later'), loop.stop()))
+    loop.run_forever()
+    loop.close()
+    assert seen == ['soon', 'from a thread', 'at', 'later']
+
+
 def test_recursion_errors_in_a_callback_are_reported(loop, noise):
     def deep():
         deep()

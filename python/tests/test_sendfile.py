@@ -6,6 +6,7 @@ sendfile and sock_sendfile: by the system, by reading, and what is refused.
 import asyncio
 import io
 import os
+import resource
 import socket
 
 import pytest
@@ -192,6 +193,8 @@ async def test_nothing_may_be_written_meanwhile(loop, file):
         with pytest.raises(RuntimeError) as info:
             transport.write(b'x')
         assert str(info.value) == 'unable to write; sendfile is in progress'
+        with pytest.raises(RuntimeError, match='; sendfile is in progress'):
+            transport.writelines([b'x'])
         reading = loop.create_task(read_all(loop, peer))
         assert await task == len(DATA)
         transport.write(b'x')
@@ -245,6 +248,43 @@ async def test_a_connection_that_breaks(loop, tmp_path):
             kind, _ = await araised(task)
             assert issubclass(kind, ConnectionError)
             assert file.tell() < 1 << 26
+
+
+@pytest.mark.parametrize('who', ['peer', 'transport'])
+async def test_a_connection_that_is_lost_before(loop, file, noise, who):
+    async with connected(loop) as (transport, protocol, peer):
+        narrow(transport.get_extra_info('socket'))
+        transport.write(DATA)
+        task = loop.create_task(loop.sendfile(transport, file))
+        await turns(3)
+        if who == 'peer':
+            peer.close()
+        else:
+            transport.abort()
+        kind, text = await araised(task)
+        assert issubclass(kind, ConnectionError)
+        if who == 'transport':
+            assert text == 'Connection is closed by peer'
+        await protocol.lost
+    noise.logged()  # asyncio's own wakes the sender twice
+
+
+async def test_without_a_free_descriptor(loop, file):
+    await loop.run_in_executor(None, int)  # its code is in files, too
+    async with connected(loop) as (transport, protocol, peer):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            assert await loop.sendfile(transport, file, 0, 10) == 10
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert transport.is_reading()
+        transport.write(b'end')
+        data = b''
+        while len(data) < 13:
+            data += await loop.sock_recv(peer, 100)
+        assert data == DATA[:10] + b'end'
+    await loop.shutdown_default_executor()
 
 
 @pytest.mark.parametrize('count', range(6))

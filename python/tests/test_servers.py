@@ -13,7 +13,8 @@ import weakref
 
 import pytest
 from two_loops import (Written, araised, before, connected, eventually,
-                       handler_contexts, raised, read_all, since, turns)
+                       handler_contexts, not_under_valgrind, raised, read_all,
+                       since, turns)
 
 
 def protocols(kept, factory=Written):
@@ -229,6 +230,25 @@ async def test_clients_are_closed_or_aborted(loop, name):
         sock.close()
 
 
+@since[(3, 13)]
+@pytest.mark.parametrize('name', ['close_clients', 'abort_clients'])
+async def test_the_clients_of_another_server_stay(loop, name):
+    one, its, address = await start(loop)
+    other, others, other_address = await start(loop)
+    socks = [await client(loop, at) for at in (address, other_address)]
+    await eventually(lambda: its and its[0].log and others and others[0].log)
+    getattr(one, name)()
+    await its[0].lost
+    await turns(3)
+    assert others[0].log == ['made']
+    await finish(one, [])
+    await finish(other, others)
+    await one.wait_closed()
+    await other.wait_closed()
+    for sock in socks:
+        sock.close()
+
+
 # What it listens on
 
 
@@ -376,6 +396,7 @@ async def test_in_debug_mode_a_factory_that_raises_is_reported(loop, noise):
     noise.warned()
 
 
+@not_under_valgrind
 async def test_without_descriptors_accepting_pauses(loop):
     contexts = handler_contexts(loop)
     server, kept, address = await start(loop)

@@ -6,7 +6,9 @@ Signals: handlers on the loop, Python's own, Ctrl-C, the wake-up descriptor.
 import asyncio
 import gc
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -311,12 +313,11 @@ def test_a_second_ctrl_c_ends_a_runner_at_once(new_loop):
             await asyncio.sleep(1000)
         except asyncio.CancelledError:
             seen.append('cancelled')
-            timer = threading.Timer(0.02, send, [signal.SIGINT])
-            timer.start()
+            # In a callback: else it might come in the midst of this code.
+            asyncio.get_running_loop().call_later(0.001, send, signal.SIGINT)
             await asyncio.sleep(1000)
         finally:
             seen.append('finally')
-            timer.join()
 
     with asyncio.Runner(loop_factory=new_loop.factory) as runner:
         assert raised(runner.run, body())[0] is KeyboardInterrupt
@@ -394,3 +395,84 @@ def test_a_dropped_loop_with_handlers_is_collected(new_loop, noise):
         noise.dropped()
         signal.signal(USR1, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+
+
+# Python's wake-up descriptor
+
+
+def test_a_signal_between_two_runs_is_heard_in_the_next(loop):
+    seen = []
+    loop.add_signal_handler(USR1, seen.append, 1)
+    loop.run_until_complete(asyncio.sleep(0))
+    send(USR1)
+    run_for(loop, 0.001)
+    assert seen == [1]
+    loop.remove_signal_handler(USR1)
+
+
+def test_a_wake_up_descriptor_that_is_set_in_a_run_stays(loop):
+    one, other = socket.socketpair()
+
+    async def body(descriptor):
+        signal.set_wakeup_fd(descriptor)
+
+    with one, other:
+        one.setblocking(False)
+        loop.run_until_complete(body(one.fileno()))
+        loop.run_until_complete(asyncio.sleep(0))
+        assert signal.set_wakeup_fd(-1) == one.fileno()
+        loop.run_until_complete(body(-1))
+        assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_wake_up_descriptor_is_closed_in_a_run(loop):
+    async def body():
+        one, other = socket.socketpair()
+        with one, other:
+            one.setblocking(False)
+            signal.set_wakeup_fd(one.fileno())
+            return one.fileno()
+
+    descriptor = loop.run_until_complete(body())
+    assert signal.set_wakeup_fd(-1) in (-1, descriptor)
+
+
+def test_an_interruption_leaves_no_wake_up_descriptor(new_loop, monkeypatch):
+    """As soon as it is set: closing the loop must not leave its number."""
+    set_wakeup_fd = signal.set_wakeup_fd
+
+    def interrupted(descriptor, **named):
+        before = set_wakeup_fd(descriptor, **named)
+        if descriptor != -1:
+            signal.raise_signal(signal.SIGINT)
+        return before
+
+    loop = new_loop()
+    main = loop.create_task(asyncio.sleep(0))
+    monkeypatch.setattr(signal, 'set_wakeup_fd', interrupted)
+    try:
+        loop.run_until_complete(main)
+    except KeyboardInterrupt:
+        assert new_loop.name != 'asyncio'  # which leaves it alone
+    monkeypatch.undo()
+    assert set_wakeup_fd(-1) == -1
+    loop.run_until_complete(main)
+    assert sys.get_coroutine_origin_tracking_depth() == 0
+
+
+def test_a_run_without_a_free_descriptor(new_loop):
+    loop = new_loop(debug=True)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    main = loop.create_task(asyncio.sleep(0.001, 5))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        assert loop.run_until_complete(main) == 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert sys.get_coroutine_origin_tracking_depth() == 0
+    assert signal.set_wakeup_fd(-1) == -1
+    timer = threading.Timer(0.01, send, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(asyncio.Event().wait())
+    timer.join()

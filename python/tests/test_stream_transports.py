@@ -3,8 +3,10 @@
 What stream transports read and write, for both kinds of protocols.
 """
 
+import array
 import asyncio
 import socket
+import struct
 import sys
 
 import pytest
@@ -191,6 +193,32 @@ async def test_what_is_no_buffer_is_refused(loop, wrong):
         transport.write()
 
 
+async def test_the_words_of_writelines(loop):
+    joins = sys.version_info < (3, 12)  # and then writes
+    async with connected(loop) as (transport, _, peer):
+        assert raised(transport.writelines, [b'x', 'text']) == (
+            TypeError, 'sequence item 1: expected a bytes-like object, '
+            'str found' if joins else
+            "memoryview: a bytes-like object is required, not 'str'")
+        transport.writelines([array.array('b', [120]), b'y'])
+        transport.write_eof()
+        assert raised(transport.writelines, [b'x']) == (
+            RuntimeError, f"Cannot call {'write' if joins else 'writelines'}()"
+            ' after write_eof()')
+        assert await read_all(loop, peer) == b'xy'
+
+
+async def test_write_eof_to_one_who_is_gone(loop):
+    async with connected(loop) as (transport, protocol, peer):
+        transport.pause_reading()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack('ii', 1, 0))
+        peer.close()
+        assert raised(transport.write_eof) == (
+            OSError, '[Errno 107] Transport endpoint is not connected')
+        assert protocol.log == ['made']
+
+
 async def test_empty_writes_are_nothing(loop):
     async with connected(loop) as (transport, _, peer):
         transport.write(b'')
@@ -374,6 +402,41 @@ async def test_the_end_waits_while_reading_is_paused(loop):
         await protocol.lost
         assert protocol.log == ['made', 'data', 'eof', 'lost']
         assert protocol.data == b'last'
+
+
+async def test_reading_that_resumes_meets_the_end_again(loop):
+    class Patient(Written):
+        def eof_received(self):
+            self.log.append('eof')
+            return len(self.log) < 3
+
+    async with connected(loop, Patient) as (transport, protocol, peer):
+        peer.shutdown(socket.SHUT_WR)
+        await eventually(lambda: protocol.log == ['made', 'eof'])
+        transport.pause_reading()
+        await turns(3)
+        assert protocol.log == ['made', 'eof']
+        transport.resume_reading()
+        await protocol.lost
+        assert protocol.log == ['made', 'eof', 'eof', 'lost']
+
+
+async def test_reading_that_resumes_after_the_end_meets_a_reset(loop):
+    class Patient(Written):
+        def eof_received(self):
+            self.log.append('eof')
+            return True
+
+    async with connected(loop, Patient, 'unix') as (
+            transport, protocol, peer):
+        peer.shutdown(socket.SHUT_WR)
+        await eventually(lambda: protocol.log == ['made', 'eof'])
+        transport.pause_reading()
+        transport.write(b'never read')
+        await turns(2)
+        peer.close()
+        transport.resume_reading()
+        assert isinstance(await protocol.lost, ConnectionResetError)
 
 
 async def test_after_close_pausing_and_resuming_do_nothing(loop):

@@ -6,6 +6,7 @@ Tasks and futures on the loop, task factories, asynchronous generators.
 import asyncio
 import contextvars
 import gc
+import os
 import sys
 import weakref
 
@@ -78,6 +79,28 @@ def test_create_task_refuses_what_is_no_coroutine(loop):
     kind, text = raised(loop.create_task, 5)
     assert kind is TypeError
     assert text == 'a coroutine was expected, got 5'
+
+
+@pytest.mark.parametrize('debug', [False, True])
+@pytest.mark.parametrize('named', [
+    {'loop': None}, {'foo': 1}, {'eager_start': False},
+    {'name': 5}, {'name': None, 'context': None}, {'name': 'x', 'foo': 1}])
+def test_create_task_takes_the_names_that_asyncio_takes(
+        new_loop, named, debug):
+    def attempt(loop):
+        coroutine = answer()
+        try:
+            return loop.run_until_complete(
+                loop.create_task(coroutine, **named))
+        except TypeError as exc:
+            coroutine.close()
+            return str(exc)
+
+    theirs = asyncio.SelectorEventLoop()
+    theirs.set_debug(debug)
+    expected = attempt(theirs)
+    theirs.close()
+    assert attempt(new_loop(debug=debug)) == expected
 
 
 def test_create_future_belongs_to_the_loop(loop):
@@ -345,3 +368,48 @@ def test_a_thousand_tasks_that_wait_for_each_other(loop):
         return await before
 
     assert loop.run_until_complete(body()) == 1000
+
+
+# What Python's own tools see
+
+
+async def sleeps():
+    await asyncio.sleep(1000)
+
+
+async def waits():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sleeps(), name='who sleeps')
+
+
+@since[3, 14]
+async def test_the_call_graph_of_a_task(loop):
+    task = loop.create_task(waits(), name='who waits')
+    await turns(3)
+    graph = asyncio.capture_call_graph(task)
+    assert graph.future is task
+    assert graph.call_stack[-1].frame.f_code is waits.__code__
+    inner, = asyncio.all_tasks() - {task, asyncio.current_task()}
+    graph = asyncio.capture_call_graph(inner)
+    assert [one.future for one in graph.awaited_by] == [task]
+    assert graph.call_stack[-1].frame.f_code is sleeps.__code__
+    assert asyncio.capture_call_graph().future is asyncio.current_task()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@since[3, 14]
+@pytest.mark.parametrize('tool', ['ps', 'pstree'])
+async def test_a_process_is_looked_at_from_outside(loop, tool):
+    task = loop.create_task(waits(), name='who waits')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, '-m', 'asyncio', tool, str(os.getpid()),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    said, failed = map(bytes.decode, await process.communicate())
+    task.cancel()
+    await asyncio.wait([task])
+    if 'Permission' in failed or 'not permitted' in failed:
+        pytest.skip('we may not look')
+    assert failed == ''
+    for word in 'who waits', 'who sleeps', 'waits', 'sleeps', 'communicate':
+        assert word in said

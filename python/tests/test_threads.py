@@ -4,6 +4,7 @@ Threads that hammer a loop, several loops at once, executors under load.
 """
 
 import asyncio
+import functools
 import os
 import socket
 import sys
@@ -203,24 +204,23 @@ def test_stop_from_another_thread(loop):
 
 
 def test_python_threads_run_while_the_loop_is_busy(loop):
-    """Even callbacks that never sleep let go of the interpreter."""
-    counter = [0]
-
-    def busy():
-        if not counter[0]:
-            loop.call_soon(busy)
-        else:
-            loop.stop()
+    """Even callbacks in C that never sleep let go of the interpreter."""
+    begun = threading.Event()
+    again = functools.partial(int)
+    again.__setstate__((loop.call_soon, (again,), {}, {}))
 
     def work():
-        counter[0] += 1
+        begun.wait()
+        for _ in range(100000):  # more than one turn of ours
+            pass
+        loop.call_soon_threadsafe(loop.stop)
 
     worker = threading.Thread(target=work)
-    loop.call_soon(worker.start)
-    loop.call_soon(busy)
+    worker.start()
+    loop.call_soon(begun.set)
+    loop.call_soon(again)
     loop.run_forever()
     worker.join()
-    assert counter == [1]
 
 
 def test_a_fork_while_threads_post(new_loop, noise):

@@ -5,11 +5,12 @@ call_later and call_at: never early, in order, cancelled, refused.
 
 import asyncio
 import gc
+import math
 import random
 import weakref
 
 import pytest
-from two_loops import Elapsed, raised
+from two_loops import Elapsed, eventually, raised
 
 
 def run_for(loop, seconds):
@@ -91,7 +92,7 @@ def test_a_delay_of_zero_waits_for_the_next_poll(loop):
         loop.call_soon(seen.append, 'soon')
 
     loop.call_soon(callback)
-    run_for(loop, 0.005)
+    loop.run_until_complete(eventually(lambda: len(seen) == 2))
     assert sorted(seen) == ['soon', 'timer']
 
 
@@ -105,9 +106,18 @@ def test_what_a_timer_adds_runs_in_a_later_turn(loop):
     base = loop.time()
     loop.call_at(base, first)
     loop.call_at(base, seen.append, 'second')
-    run_for(loop, 0.005)
+    loop.run_until_complete(eventually(lambda: len(seen) == 3))
     assert seen.index('added') > seen.index('first')
     assert sorted(seen) == ['added', 'first', 'second']
+
+
+def test_a_time_that_is_no_number_has_come(loop):
+    seen = []
+    later = loop.call_later(math.nan, seen.append, 'later')
+    assert math.isnan(later.when())
+    loop.run_until_complete(eventually(lambda: seen == ['later']))
+    loop.call_at(math.nan, seen.append, 'at')
+    loop.run_until_complete(eventually(lambda: seen == ['later', 'at']))
 
 
 def test_when_is_the_time_asked_for(loop):

@@ -4,6 +4,7 @@ TLS from the first byte: what passes through, handshakes that fail, ends.
 """
 
 import asyncio
+import collections
 import contextlib
 import gc
 import logging
@@ -104,8 +105,10 @@ async def test_every_kind_of_buffer_is_written(loop, kind):
 
 async def test_what_is_no_buffer_is_refused(loop):
     async with tls_pair(loop) as (transport, one, other):
-        assert raised(transport.write, 'text') == (
-            TypeError, 'data: expecting a bytes-like instance, got str')
+        for data, name in ('text', 'str'), (collections.deque(), 'deque'):
+            assert raised(transport.write, data) == (
+                TypeError,
+                f'data: expecting a bytes-like instance, got {name}')
 
 
 async def test_a_small_lent_buffer(loop):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """
 TLS where it is unusual: exceptions in every callback, transports and
-SSLObjects of somebody else's, early words, strange buffers.
+SSLObjects of somebody else's, early words, ends.
 """
 
 import asyncio
 import gc
+import logging
 import ssl
 import sys
+from asyncio import log
 
 import pytest
 from certificates import client_context, server_context
@@ -118,6 +120,63 @@ def test_what_ends_the_run(loop, factory, kind):
     loop.run_until_complete(task)
 
 
+def test_what_ends_the_run_in_connection_lost(loop, monkeypatch):
+    async def talk():
+        async with tls_pair(loop) as (transport, one, other):
+            def connection_lost(self, exc):
+                lost(self, exc)
+                if self is protocol:
+                    raise KeyboardInterrupt('here')
+
+            protocol = transport._ssl_protocol
+            kind = type(protocol)
+            lost = kind.connection_lost
+            monkeypatch.setattr(kind, 'connection_lost', connection_lost)
+            transport.close()
+            await one.lost
+            return one
+
+    task = loop.create_task(talk())
+    with pytest.raises(KeyboardInterrupt, match='here'):
+        loop.run_until_complete(task)
+    assert told(loop.run_until_complete(task)) == ['made', 'eof', 'lost']
+
+
+async def test_an_end_in_the_middle_of_a_write(loop, monkeypatch):
+    """A log's handler runs the loop, as nest_asyncio does, to the end."""
+    def end(record):
+        nonlocal below
+        if 'Fatal write error' in record.getMessage():
+            below.abort()
+            below = None
+            for _ in range(5):
+                loop.call_soon(int)
+                loop._run_once()
+            ended.append(one.lost.done())
+        return False
+
+    def write():
+        transport.write(LARGE)
+        written.set_result(None)
+
+    ended = []
+    written = loop.create_future()
+    async with tls_pair(loop) as (transport, one, other):
+        below = transport._ssl_protocol._transport
+        below.pause_reading()
+        other.transport.abort()
+        await other.lost
+        transport.write(b'to nobody')
+        await turns(2)
+        monkeypatch.setattr(log.logger, 'filters', [end])
+        monkeypatch.setattr(log.logger, 'level', logging.DEBUG)
+        log.logger.manager._clear_cache()
+        loop.set_debug(True)
+        loop.call_soon(write)
+        await written
+        assert ended == [True]
+
+
 async def test_a_peer_that_breaks_the_cipher(loop):
     contexts = handler_contexts(loop)
     async with tls_pair(loop) as (transport, one, other):
@@ -125,55 +184,6 @@ async def test_a_peer_that_breaks_the_cipher(loop):
         assert isinstance(await one.lost, ssl.SSLError)
     assert messages(contexts) in ([], [
         ('Fatal error on SSL protocol', ssl.SSLError)])
-
-
-# Strange buffers
-
-
-async def test_a_view_of_wide_items(loop, new_loop):
-    if new_loop.name == 'asyncio':
-        pytest.skip('asyncio counts items as bytes')
-    async with tls_pair(loop) as (transport, one, other):
-        transport.write(memoryview(LARGE).cast('I'))
-        transport.writelines([memoryview(LARGE).cast('I'), b'end'])
-        assert await other.received(2 * len(LARGE) + 3) == (
-            LARGE + LARGE + b'end')
-
-
-async def test_a_view_with_gaps(loop):
-    contexts = handler_contexts(loop)
-    async with tls_pair(loop) as (transport, one, other):
-        transport.write(memoryview(b'abcd')[::2])
-        assert type(await one.lost) is BufferError
-    assert messages(contexts) == [
-        ('Fatal error on SSL protocol', BufferError)]
-
-
-async def test_what_was_written_may_be_changed(loop):
-    async with tls_pair(loop) as (transport, one, other):
-        data = bytearray(LARGE)
-        transport.write(data)
-        data[:] = bytes(len(data))
-        data.clear()
-        assert await other.received(len(LARGE)) == LARGE
-
-
-async def test_writelines_of_a_generator(loop):
-    async with tls_pair(loop) as (transport, one, other):
-        transport.writelines(b'%d,' % n for n in range(5))
-        transport.writelines([])
-        assert await other.received(10) == b'0,1,2,3,4,'
-        assert raised(transport.writelines, 5)[0] is TypeError
-
-
-@pytest.mark.parametrize('size', [1023, 1024, 1025, 16384, 16385, 2 ** 20])
-async def test_sizes_at_which_something_changes(loop, size):
-    data = (LARGE * 5)[:size]
-    async with tls_pair(loop) as (transport, one, other):
-        transport.write(data)
-        assert await other.received(size) == data
-        other.transport.write(data)
-        assert await one.received(size) == data
 
 
 # Transports and SSLObjects of somebody else's
@@ -326,6 +336,14 @@ async def test_a_transport_that_is_closed_twice(loop):
         assert raised(transport.write, b'x')[0] is AttributeError
         assert transport.is_closing() is True
         await one.lost
+
+
+async def test_what_was_written_before_abort_is_sent(loop):
+    async with tls_pair(loop) as (transport, one, other):
+        transport.write(b'last words')
+        transport.abort()
+        await other.lost
+        assert other.data == b'last words'
 
 
 async def test_closing_while_data_comes(loop):

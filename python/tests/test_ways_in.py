@@ -7,7 +7,10 @@ test_program.py is about `python3 -m rota`.
 
 import asyncio
 import contextvars
+import errno
+import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -163,6 +166,20 @@ def test_a_loop_is_one_of_asyncio_s():
     assert not loop.is_running() and not loop.is_closed()
     loop.close()
     assert loop.is_closed()
+
+
+def test_without_descriptors_there_is_no_loop(noise):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(OSError) as info:
+            rota.new_event_loop()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert info.value.errno == errno.EMFILE
+    del info
+    gc.collect()
+    assert not noise.dropped()
 
 
 def test_a_test_case_takes_the_policy(restored_policy):

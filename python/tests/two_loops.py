@@ -14,6 +14,11 @@ import time
 import pytest
 
 SLOWNESS = float(os.environ.get('ROTA_TEST_SLOWNESS') or 1)
+UNDER = os.environ.get('ROTA_TEST_UNDER')
+
+# It has no pidfds, hears of no ignored SIGCHLD, and needs descriptors itself.
+not_under_valgrind = pytest.mark.skipif(
+    UNDER == 'valgrind', reason='valgrind is another system')
 
 since = {version: pytest.mark.skipif(
     sys.version_info < version, reason=f'since {version}')

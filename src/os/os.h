@@ -79,10 +79,6 @@ static inline int64_t rota__clock_quick(struct rota__clock *clock)
  * for a new fd of that number, has it, and ready() is called with ROTA__GONE
  * alone when the watch is not registered any more.
  *
- * With ROTA__WEAK the watch gives way: whoever adds another one for the fd, or
- * for a new fd of that number, has it, and ready() is called with ROTA__GONE
- * alone when the watch is not registered any more.
- *
  * rota__poller_wait() calls watch->ready(watch, events) from inside; ready()
  * may take notes and queue handles, but must not add or remove a watch.
  * Removing a watch ends its reports at once, also those of events that the
@@ -137,6 +133,7 @@ struct rota__poller {
     struct rota__poller_entry *entries; /* by fd */
     size_t entry_count;
     size_t watched;
+    bool closed;
     void *state; /* the backend's own */
 };
 
@@ -153,7 +150,10 @@ void rota__poller_close(struct rota__poller *poller);
  * rota__poller_open, and it is as it was.
  */
 int rota__poller_reopen(struct rota__poller *poller);
-/* watch->ready and watch->fd are set; -EEXIST if the fd has a watch. */
+/*
+ * watch->ready and watch->fd are set; -EEXIST if the fd has a watch,
+ * -ROTA_ECLOSED after the close.
+ */
 int rota__poller_add(struct rota__poller *poller, struct rota__watch *watch,
                      unsigned events);
 int rota__poller_change(struct rota__poller *poller, struct rota__watch *watch,

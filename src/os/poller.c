@@ -40,6 +40,7 @@ void rota__poller_close(struct rota__poller *poller)
     rota__free(poller->entries);
     poller->entries = NULL;
     poller->entry_count = 0;
+    poller->closed = true;
 }
 
 /* What cannot be watched here is watched no more: it was closed meanwhile. */
@@ -92,6 +93,8 @@ static int make_room(struct rota__poller *poller, int fd)
 /* No table for a number that no fd has. */
 static int check_fd(const struct rota__poller *poller, int fd)
 {
+    if (poller->closed)
+        return -ROTA_ECLOSED;
     if (poller->ops == &rota__poller_sim)
         return 0;
     return fcntl(fd, F_GETFD) < 0 ? -errno : 0;

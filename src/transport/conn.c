@@ -149,17 +149,18 @@ static void init(struct rota__conn *conn, rota_loop *loop,
     rota__buffer_init(&conn->out);
 }
 
+/* A socket would say at once that it takes bytes, and a Unix socket again after
+   each message that its peer has read. So that is asked for only once it has
+   not. */
 int rota__conn_open(struct rota__conn *conn, rota_loop *loop, int fd,
                     const struct rota__conn_events *events)
 {
     init(conn, loop, events);
     conn->watch.fd = fd;
     return rota__poller_add(&loop->poller, &conn->watch,
-                            ROTA__READABLE | ROTA__WRITABLE | ROTA__EDGE);
+                            ROTA__READABLE | ROTA__EDGE);
 }
 
-/* Linux tells that a Unix socket takes more after each message that its peer
-   has read, so that is asked for only once it has not. */
 void rota__conn_set_unix(struct rota__conn *conn)
 {
     conn->local = true;
@@ -170,11 +171,10 @@ void rota__conn_set_unix(struct rota__conn *conn)
 int rota__conn_open_unix(struct rota__conn *conn, rota_loop *loop, int fd,
                          const struct rota__conn_events *events)
 {
-    init(conn, loop, events);
-    conn->watch.fd = fd;
+    int err = rota__conn_open(conn, loop, fd, events);
+
     conn->local = true;
-    return rota__poller_add(&loop->poller, &conn->watch,
-                            ROTA__READABLE | ROTA__EDGE);
+    return err;
 }
 
 static unsigned directions(const struct rota__fd_kind *kind)

@@ -7,7 +7,7 @@
  */
 #include "transport/transport.h"
 
-/* A Unix socket that is full for the first time: from now on it is asked. */
+/* It is full for the first time: from now on it is asked. */
 static void watch_writable(struct rota__conn *conn)
 {
     int err = rota__poller_change(&conn->loop->poller, &conn->watch,
@@ -23,8 +23,7 @@ void rota__conn_drained(struct rota__conn *conn, unsigned events)
         conn->may_read = false;
     if (events & ROTA__WRITABLE)
         conn->may_write = false;
-    if (conn->local && events & ROTA__WRITABLE &&
-        !(conn->watch.events & ROTA__WRITABLE))
+    if (events & ROTA__WRITABLE && !(conn->watch.events & ROTA__WRITABLE))
         watch_writable(conn);
     rota__poller_drained(&conn->loop->poller, &conn->watch, events);
 }
