@@ -249,9 +249,9 @@ static PyObject *socket_write_eof(PyObject *op, PyObject *Py_UNUSED(none))
     if (self->closing || self->eof)
         Py_RETURN_NONE;
     core_socket_flush(self);
-    self->eof = true;
     if (self->lost)
         return core_socket_result(self);
+    self->eof = true;
     err = shut_down(self);
     return err < 0 ? core_raise(err) : core_socket_result(self);
 }
