@@ -135,6 +135,17 @@ def compiler():
         word for word in words if word.startswith('-fsanitize')]
 
 
+def preload():
+    """What an interpreter must have first that imports what was built so."""
+    command = compiler()
+    if not any('address' in word for word in command):
+        return {}
+    runtime = subprocess.run(
+        [*command, '-print-file-name=libasan.so'], stdout=subprocess.PIPE,
+        text=True, check=True).stdout.strip()
+    return {'LD_PRELOAD': runtime, 'ASAN_OPTIONS': 'detect_leaks=0'}
+
+
 def tls():
     """What a library with TLS is linked with besides."""
     has = 'transport_tls.c.o' in (BUILD / 'build.ninja').read_text()
@@ -154,9 +165,9 @@ def compile_program(block, folder):
     return done.stdout if done.returncode else ''
 
 
-def run_program(block, folder, *command):
+def run_program(block, folder, *command, **more):
     env = {**os.environ, 'ROTA_CLOCK': 'virtual',
-           'PYTHONPATH': str(BUILD / 'python')}
+           'PYTHONPATH': str(BUILD / 'python'), **more}
     env.pop('ROTA_SEED', None)
     try:
         done = subprocess.run(
@@ -221,7 +232,8 @@ def check_python(block):
         script = Path(name) / 'program.py'
         script.write_text(block.text)
         return run_program(
-            block, script.parent, sys.executable, '-m', 'rota', script)
+            block, script.parent, sys.executable, '-m', 'rota', script,
+            **preload())
 
 
 def check_links(page, text):

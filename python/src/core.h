@@ -217,6 +217,10 @@ void core_report(LoopObject *loop, const char *message, const char *key,
 bool core_is_fatal(void);
 /* True if the current exception is such, which then ends the run. */
 bool core_stop_if_fatal(LoopObject *loop);
+/* Python code between these two finds `exception` in sys.exc_info(), as in an
+   `except` clause. Begin gives what end must be given. */
+PyObject *core_handling_begin(PyObject *exception);
+void core_handling_end(PyObject *before);
 /* Nobody can catch the current exception: sys.unraisablehook gets it, or it
    ends the run. */
 void core_unraisable(LoopObject *loop, PyObject *where);

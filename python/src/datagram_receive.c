@@ -27,17 +27,19 @@ int core_datagram_tell(DatagramObject *self)
 
 bool core_datagram_fatal(DatagramObject *self, const char *message)
 {
-    PyObject *exception, *function, *done = NULL;
+    PyObject *exception, *function, *before, *done = NULL;
     int err;
 
     if (core_is_fatal())
         return false;
     exception = core_take_exception();
+    before = core_handling_begin(exception);
     function = core_support(self->loop->state, "fatal_error");
     if (function)
         done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
                                      self->protocol ? self->protocol : Py_None,
                                      exception, message);
+    core_handling_end(before);
     err = done ? core_datagram_force_close(self, exception) : -1;
     Py_XDECREF(done);
     Py_DECREF(exception);

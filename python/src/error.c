@@ -86,6 +86,20 @@ void core_unraisable(LoopObject *loop, PyObject *where)
         PyErr_WriteUnraisable(where);
 }
 
+PyObject *core_handling_begin(PyObject *exception)
+{
+    PyObject *before = PyErr_GetHandledException();
+
+    PyErr_SetHandledException(exception);
+    return before;
+}
+
+void core_handling_end(PyObject *before)
+{
+    PyErr_SetHandledException(before);
+    Py_XDECREF(before);
+}
+
 static int put(PyObject *context, const char *key, PyObject *value)
 {
     return key && value ? PyDict_SetItemString(context, key, value) : 0;
@@ -94,17 +108,19 @@ static int put(PyObject *context, const char *key, PyObject *value)
 void core_report(LoopObject *loop, const char *message, const char *key,
                  PyObject *value, const char *key2, PyObject *value2)
 {
-    PyObject *exception, *context, *done = NULL;
+    PyObject *exception, *context, *before, *done = NULL;
 
     if (core_stop_if_fatal(loop))
         return;
     exception = core_take_exception();
+    before = core_handling_begin(exception);
     context = Py_BuildValue("{sssO}", "message", message, "exception",
                             exception ? exception : Py_None);
     if (context && put(context, key, value) == 0 &&
         put(context, key2, value2) == 0)
         done = PyObject_CallMethodOneArg(
             (PyObject *)loop, loop->state->str_call_exception_handler, context);
+    core_handling_end(before);
     Py_XDECREF(exception);
     Py_XDECREF(context);
     Py_XDECREF(done);

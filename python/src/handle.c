@@ -232,19 +232,21 @@ static void open_gates(HandleObject *self)
 
 static void report_failure(LoopObject *loop, HandleObject *handle)
 {
-    PyObject *function, *exception, *done = NULL;
+    PyObject *function, *exception, *before, *done = NULL;
 
     if (core_stop_if_fatal(loop))
         return;
     exception = core_take_exception();
+    before = core_handling_begin(exception);
     function = core_support(loop->state, "callback_failed");
     if (function)
         done = PyObject_CallFunctionObjArgs(function, loop, handle, exception,
                                             NULL);
+    core_handling_end(before);
     Py_XDECREF(exception);
     Py_XDECREF(done);
-    if (!done && !core_stop_if_fatal(loop))
-        PyErr_WriteUnraisable((PyObject *)loop);
+    if (!done)
+        core_unraisable(loop, (PyObject *)loop);
 }
 
 void core_handle_call(LoopObject *loop, HandleObject *handle)

@@ -27,12 +27,13 @@ static void report_fatal(SocketTransportObject *self, PyObject *exception,
                          const char *message)
 {
     PyObject *function = core_support(self->loop->state, "fatal_error");
-    PyObject *done = NULL;
+    PyObject *before = core_handling_begin(exception), *done = NULL;
 
     if (function)
         done = PyObject_CallFunction(function, "OOOOs", self->loop, self,
                                      self->protocol ? self->protocol : Py_None,
                                      exception, message);
+    core_handling_end(before);
     if (!done)
         core_unraisable(self->loop, (PyObject *)self);
     Py_XDECREF(done);

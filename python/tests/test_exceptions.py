@@ -7,6 +7,8 @@ goes on afterwards.
 import asyncio
 import gc
 import logging
+import socket
+import sys
 
 import pytest
 from two_loops import handler_contexts, raised
@@ -366,3 +368,26 @@ def test_an_exception_while_the_loop_is_closed_in_the_handler(new_loop):
     run(loop)
     assert seen == [f'Exception in callback fail() {AT}', (
         RuntimeError, 'Cannot close a running event loop')]
+
+
+async def test_a_handler_runs_as_in_an_except_clause(loop):
+    wrong, seen = ZeroDivisionError(), []
+
+    def fail():
+        raise wrong
+
+    class Fails(asyncio.Protocol):
+        def data_received(self, data):
+            fail()
+
+    loop.set_exception_handler(lambda *_: seen.append(sys.exc_info()[1]))
+    sock, peer = socket.socketpair()
+    with peer:
+        await loop.create_connection(Fails, sock=sock)
+        peer.send(b'x')
+        loop.call_soon(fail)
+        while len(seen) < 2:
+            await asyncio.sleep(0)
+    assert seen == [wrong, wrong]
+    await asyncio.sleep(0)
+    assert sys.exc_info()[1] is None

@@ -7,7 +7,10 @@ handles, transports and protocols in cycles.
 import asyncio
 import functools
 import gc
+import os
 import socket
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -106,6 +109,52 @@ def test_a_collection_closes_the_loop(new_loop, collector, noise, name, debug):
             loop.close()
     gc.collect()
     noise.warned()
+
+
+LATE = '''
+import asyncio, builtins, sys
+from {module} import new_event_loop
+
+class Late:
+    def __init__(self, loop):
+        self.loop = loop
+        self.itself = self
+
+    def __del__(self, every=BaseException):
+        for use in self.uses:
+            try:
+                use(self.loop)
+            except every:
+                pass
+
+    uses = [
+        lambda loop: loop.call_soon(len),
+        lambda loop: loop.call_later(1, len),
+        lambda loop: loop._ready,
+        lambda loop: loop.create_future(),
+        lambda loop: repr(loop.call_soon_threadsafe(len)),
+        lambda loop: loop.add_reader(0, len),
+        lambda loop: loop._run_once(),
+        lambda loop: loop.close(),
+    ]
+
+loop = new_event_loop()
+places = [sys, asyncio, sys.modules["{module}"], builtins]
+for place in [*places, sys.modules[__name__]]:
+    place.late = Late(loop)
+loop.call_later(1000, print, Late(loop))
+'''
+
+
+@pytest.mark.parametrize('allocator', ['default', 'debug', 'malloc'])
+def test_destructors_use_the_loop_when_the_interpreter_ends(
+        new_loop, allocator):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c',
+         LATE.replace('{module}', new_loop.name)],
+        env=os.environ | {'PYTHONMALLOC': allocator}, stdin=subprocess.DEVNULL,
+        capture_output=True, encoding='utf-8')
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize('method', ['call_soon', 'call_later'])
