@@ -215,7 +215,7 @@ void core_report(LoopObject *loop, const char *message, const char *key,
                  PyObject *value, const char *key2, PyObject *value2);
 /* The current exception is KeyboardInterrupt or SystemExit. */
 bool core_is_fatal(void);
-/* True if the current exception is such, which then ends the run. */
+/* True if the current exception is such. It is none then, and ends the run. */
 bool core_stop_if_fatal(LoopObject *loop);
 /* Python code between these two finds `exception` in sys.exc_info(), as in an
    `except` clause. Begin gives what end must be given. */
@@ -241,7 +241,7 @@ struct LoopObject {
     core_state *state; /* the module's */
     bool debug;
     bool closed;
-    bool failed; /* the current exception ends the run */
+    PyObject *fatal; /* an exception that ends the run, or NULL */
     unsigned turns;
     unsigned long thread_id; /* that runs it, as threading.get_ident(); or 0 */
     PyThreadState *thread;   /* while the GIL is let go */
@@ -295,8 +295,10 @@ extern PyMethodDef core_fork_methods[];
 /* Sends what the transports have gathered in this turn. */
 void core_flush(LoopObject *self);
 void core_free_gathers(LoopObject *self);
-/* True once if the current exception is one that was to end the run. */
+/* True if an exception is to end the run: that is the current one then. */
 bool core_failed(LoopObject *self);
+/* None; or NULL with such an exception, or with the one that is current. */
+PyObject *core_result(LoopObject *self);
 /* One turn; 0, or -1 with an exception that ends the run. */
 int core_turn(LoopObject *self);
 /* Calls around the callback of a C-only handle: debug mode's clock. */

@@ -143,7 +143,7 @@ static void receive(PyObject *op)
     int err = 0;
 
     for (int i = 0; i < ROTA__PACKETS && err == 0; i++) {
-        if (!wants_data(self) || self->loop->failed)
+        if (!wants_data(self) || self->loop->fatal)
             break;
         err = rota__datagram_take(&self->socket, &packet);
         if (err == 0)

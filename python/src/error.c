@@ -73,9 +73,15 @@ bool core_is_fatal(void)
 
 bool core_stop_if_fatal(LoopObject *loop)
 {
+    PyObject *exception;
+
     if (!core_is_fatal())
         return false;
-    loop->failed = true;
+    exception = core_take_exception();
+    if (loop->fatal)
+        Py_DECREF(exception); /* the first one counts */
+    else
+        loop->fatal = exception;
     rota__turn_break(loop->loop);
     return true;
 }

@@ -142,6 +142,7 @@ static int loop_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->writers);
     Py_VISIT(self->task_factory);
     Py_VISIT(self->current_handle);
+    Py_VISIT(self->fatal);
     if (!self->loop)
         return 0;
     for (struct rota__link *at = self->kept.next; at != &self->kept;
@@ -162,6 +163,7 @@ static int loop_clear(PyObject *op)
     Py_CLEAR(self->writers);
     Py_CLEAR(self->task_factory);
     Py_CLEAR(self->current_handle);
+    Py_CLEAR(self->fatal);
     return 0;
 }
 

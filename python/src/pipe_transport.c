@@ -37,15 +37,6 @@ void core_pipe_fatal(PipeObject *self, const char *message)
     Py_XDECREF(exception);
 }
 
-PyObject *core_pipe_result(PipeObject *self)
-{
-    if (rota__unlikely(self->loop->failed)) {
-        self->loop->failed = false;
-        return NULL;
-    }
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-}
-
 /* --- Events -------------------------------------------------------------- */
 
 /* A loop that is closed has forgotten the fd. */

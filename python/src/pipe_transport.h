@@ -70,8 +70,6 @@ int core_pipe_close(PipeObject *self, PyObject *exception);
 PyObject *core_pipe_lose(PyObject *op, PyObject *exception);
 /* Takes the current exception, reports it as asyncio does, and closes. */
 void core_pipe_fatal(PipeObject *self, const char *message);
-/* What a method returns: None, or NULL with the exception of what it ran. */
-PyObject *core_pipe_result(PipeObject *self);
 /* What the transport's protocol does wrong, where nobody calls. */
 void core_pipe_report(PipeObject *self, const char *message);
 /* 0, or -1 with an exception. */

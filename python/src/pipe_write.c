@@ -93,7 +93,7 @@ static void sent(PyObject *op)
     } else if (buffered(self) == 0) {
         resume_if_drained(self); /* it may write more */
         if (self->closing && buffered(self) == 0 && !self->losing &&
-            !self->loop->failed)
+            !self->loop->fatal)
             lose_now(self);
     }
 }
@@ -167,7 +167,7 @@ static PyObject *pipe_write(PyObject *op, PyObject *data)
     else if (view.len > 0 && core_open_loop((PyObject *)self->loop))
         write_bytes(self, view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
-    return core_pipe_result(self);
+    return core_result(self->loop);
 }
 
 /* --- Closing ------------------------------------------------------------- */
@@ -218,7 +218,7 @@ static PyObject *set_limits(PyObject *op, PyObject *args, PyObject *named)
     if (core_parse_limits(self->loop, args, named, &self->high, &self->low) < 0)
         return NULL;
     pause_if_full(self);
-    return core_pipe_result(self);
+    return core_result(self->loop);
 }
 
 PyMethodDef core_pipe_writer_methods[] = {

@@ -312,6 +312,7 @@ static PyObject *wait_for_events(PyObject *op, PyObject *timeout)
         return NULL;
     core_flush(self);
     rota__turn_break(self->loop);
+    rota__list_append(&self->loop->ready, &self->late);
     if (core_failed(self) || wait_until(self->loop, timeout) < 0)
         return NULL;
     if (PyErr_CheckSignals() < 0)

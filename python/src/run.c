@@ -45,10 +45,20 @@ static int give_way(LoopObject *self)
 
 bool core_failed(LoopObject *self)
 {
-    bool failed = self->failed;
+    PyObject *fatal = self->fatal;
 
-    self->failed = false;
-    return failed;
+    if (rota__likely(!fatal))
+        return false;
+    self->fatal = NULL;
+    core_give_exception(fatal);
+    return true;
+}
+
+PyObject *core_result(LoopObject *self)
+{
+    if (core_failed(self) || PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 void core_ready_late(LoopObject *self, struct rota__handle *handle)
@@ -85,23 +95,6 @@ int64_t core_step_begin(LoopObject *self)
     return self->debug ? rota__now(self->loop) : 0;
 }
 
-/* Of the one that was current and one that ends the run, the latter stays; of
-   two that end it, the first. */
-static void keep_fatal(PyObject *before)
-{
-    PyObject *now = before ? core_take_exception() : NULL;
-
-    if (!before)
-        return;
-    core_give_exception(before);
-    if (now && !core_is_fatal()) {
-        PyErr_Clear();
-        core_give_exception(now);
-    } else {
-        Py_XDECREF(now);
-    }
-}
-
 void core_step_end(LoopObject *self, int64_t began, PyObject *who)
 {
     double took =
@@ -119,7 +112,8 @@ void core_step_end(LoopObject *self, int64_t began, PyObject *who)
     if (!done)
         core_unraisable(self, who);
     Py_XDECREF(done);
-    keep_fatal(exception);
+    if (exception)
+        core_give_exception(exception);
 }
 
 PyObject *core_enter_context(PyObject *context)

@@ -37,7 +37,7 @@ struct sock_kind {
     /* Makes the call: SOCK_DONE and a new reference, or not yet, or an
        exception. */
     enum sock_outcome (*make)(SockCallObject *call, PyObject **out);
-    bool apart;    /* its socket is somebody else's soon: it has no place */
+    bool apart;     /* its socket is somebody else's soon: it has no place */
     bool no_socket; /* is among its arguments */
     /* NULL, or takes back what was done for one that ends without a result;
        an exception is current, or none. */

@@ -41,15 +41,13 @@ static void report_fatal(SocketTransportObject *self, PyObject *exception,
 
 void core_socket_fatal(SocketTransportObject *self, const char *message)
 {
-    PyObject *exception, *fatal;
+    PyObject *exception;
 
     if (core_stop_if_fatal(self->loop))
         return;
     exception = core_take_exception();
     report_fatal(self, exception, message);
-    fatal = core_take_exception();
     core_socket_force_close(self, exception);
-    core_give_exception(fatal);
     Py_XDECREF(exception);
 }
 
@@ -58,15 +56,6 @@ void core_socket_failed(SocketTransportObject *self, int err,
 {
     (void)core_raise(err);
     core_socket_fatal(self, message);
-}
-
-PyObject *core_socket_result(SocketTransportObject *self)
-{
-    if (rota__unlikely(self->loop->failed)) {
-        self->loop->failed = false;
-        return NULL;
-    }
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
 /* --- Ending -------------------------------------------------------------- */
@@ -151,7 +140,7 @@ static PyObject *socket_close(PyObject *op, PyObject *Py_UNUSED(none))
 
     if (core_socket_close(self) < 0)
         return NULL;
-    Py_RETURN_NONE;
+    return core_result(self->loop);
 }
 
 static PyObject *socket_force_close(PyObject *op, PyObject *exc)
@@ -161,7 +150,7 @@ static PyObject *socket_force_close(PyObject *op, PyObject *exc)
     if (!self->lost && !core_open_loop((PyObject *)self->loop))
         return NULL;
     core_socket_force_close(self, exc);
-    Py_RETURN_NONE;
+    return core_result(self->loop);
 }
 
 static PyObject *socket_abort(PyObject *op, PyObject *Py_UNUSED(none))
@@ -179,7 +168,7 @@ static PyObject *socket_fatal_error(PyObject *op, PyObject *args)
         return NULL;
     PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
     core_socket_fatal(self, message);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 static int close_file(SocketTransportObject *self)
@@ -216,7 +205,7 @@ static PyObject *tell_lost(SocketTransportObject *self, PyObject *exc)
         Py_RETURN_NONE;
     if (self->ops) {
         self->ops->connection_lost(self->protocol, exc);
-        return core_socket_result(self);
+        return core_result(self->loop);
     }
     return PyObject_CallMethodOneArg(
         self->protocol, self->loop->state->str_connection_lost, exc);
@@ -241,7 +230,7 @@ static PyObject *socket_call_connection_lost(PyObject *op, PyObject *exc)
     if (exception)
         core_give_exception(exception);
     Py_XDECREF(done);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 /* Nobody has closed it. */
@@ -256,9 +245,9 @@ void core_socket_finalize(PyObject *op)
             PyErr_WriteUnraisable(op);
         if (close_file(self) < 0)
             PyErr_WriteUnraisable(op);
-        if (leave_server(self) < 0)
-            PyErr_WriteUnraisable(op);
     }
+    if (leave_server(self) < 0)
+        PyErr_WriteUnraisable(op);
     core_give_exception(exception);
 }
 

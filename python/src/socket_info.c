@@ -138,6 +138,8 @@ static PyObject *get_extra_info(PyObject *op, PyObject *args, PyObject *named)
         fill(self) < 0)
         return NULL;
     core_socket_flush(self); /* its socket may be used at once */
+    if (core_failed(self->loop))
+        return NULL;
     found = PyDict_GetItemWithError(self->extra, name);
     if (!found && PyErr_Occurred())
         return NULL;

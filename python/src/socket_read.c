@@ -47,7 +47,7 @@ static void end_of_data(SocketTransportObject *self)
     int keep;
 
     core_socket_log(self, "%r received EOF");
-    if (rota__unlikely(self->loop->failed))
+    if (rota__unlikely(self->loop->fatal))
         return; /* it is read again */
     if (self->ops) {
         keep = self->ops->eof_received(self->protocol);
@@ -87,15 +87,15 @@ static void data_failed(SocketTransportObject *self)
 
 static void give(SocketTransportObject *self, PyObject *data)
 {
-    PyObject *done;
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *done = PyObject_CallMethodOneArg(
+        protocol, self->loop->state->str_data_received, data);
 
-    done = PyObject_CallMethodOneArg(
-        self->protocol, self->loop->state->str_data_received, data);
+    Py_DECREF(protocol);
     if (rota__likely(done != NULL))
         Py_DECREF(done);
     else
-        core_socket_fatal(self,
-                          "Fatal error: protocol.data_received() call failed.");
+        data_failed(self);
 }
 
 /* Straight into the object that the protocol gets. */
@@ -296,5 +296,6 @@ void core_socket_on_readable(struct rota__handle *handle)
     if (rota__unlikely(self->loop->debug))
         core_step_end(self->loop, began, (PyObject *)self);
     core_socket_read_soon(self);
+    core_socket_let_go_if_idle(self);
     Py_DECREF(self);
 }

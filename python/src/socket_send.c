@@ -15,13 +15,14 @@ size_t core_socket_buffered(const SocketTransportObject *self)
 static void tell_protocol(SocketTransportObject *self, PyObject *name,
                           const char *message)
 {
-    PyObject *done = PyObject_CallMethodNoArgs(self->protocol, name);
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *done = PyObject_CallMethodNoArgs(protocol, name);
 
-    if (done)
-        Py_DECREF(done);
-    else
+    if (!done)
         core_report(self->loop, message, "transport", (PyObject *)self,
-                    "protocol", self->protocol);
+                    "protocol", protocol);
+    Py_XDECREF(done);
+    Py_DECREF(protocol);
 }
 
 void core_socket_pause_if_full(SocketTransportObject *self)

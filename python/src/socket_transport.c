@@ -9,8 +9,8 @@
 
 void core_socket_let_go_if_idle(SocketTransportObject *self)
 {
-    if (rota__unlikely(self->paused) && core_socket_buffered(self) == 0 &&
-        !self->empty_waiter)
+    if (rota__unlikely(self->paused || self->ended) && !self->closing &&
+        core_socket_buffered(self) == 0 && !self->empty_waiter)
         core_let_go(&self->kept);
 }
 
@@ -25,7 +25,7 @@ static PyObject *socket_pause_reading(PyObject *op, PyObject *Py_UNUSED(none))
         rota__unready(&self->on_readable);
     core_socket_log(self, "%r pauses reading");
     core_socket_let_go_if_idle(self);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
@@ -41,7 +41,7 @@ static PyObject *socket_resume_reading(PyObject *op, PyObject *Py_UNUSED(none))
         core_socket_keep(self);
     core_socket_read_soon(self);
     core_socket_log(self, "%r resumes reading");
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 static PyObject *socket_is_reading(PyObject *op, PyObject *Py_UNUSED(none))

@@ -85,11 +85,9 @@ void core_socket_force_close(SocketTransportObject *self, PyObject *exc);
 /* 0, or -1 with an exception: the loop is closed. */
 int core_socket_close(SocketTransportObject *self);
 void core_socket_finalize(PyObject *op);
-/* None, or NULL with the exception, which may be one that ends the run. */
-PyObject *core_socket_result(SocketTransportObject *self);
-/* The loop keeps it alive, until its fd is closed or it is paused. */
+/* The loop keeps it alive, until its fd is closed or it reads no more. */
 void core_socket_keep(SocketTransportObject *self);
-/* If it is paused, and nothing is left to send: whoever wants it has it. */
+/* If it does not read, and nothing is left to send: whoever wants it has it. */
 void core_socket_let_go_if_idle(SocketTransportObject *self);
 /* Reads in the next turn, where asyncio would, if there is something. */
 void core_socket_read_soon(SocketTransportObject *self);

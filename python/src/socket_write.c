@@ -96,7 +96,7 @@ static PyObject *socket_write(PyObject *op, PyObject *data)
     if (write_one(self, data) < 0)
         return NULL;
     core_socket_flush_if_much(self);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 /* --- Writing several ----------------------------------------------------- */
@@ -214,7 +214,7 @@ static PyObject *socket_writelines(PyObject *op, PyObject *lines)
         (void)write_each(self, parts);
     Py_DECREF(parts);
     core_socket_flush_if_much(self);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 void core_transport_write(PyObject *op, PyObject *bytes)
@@ -250,10 +250,10 @@ static PyObject *socket_write_eof(PyObject *op, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     core_socket_flush(self);
     if (self->lost)
-        return core_socket_result(self);
+        return core_result(self->loop);
     self->eof = true;
     err = shut_down(self);
-    return err < 0 ? core_raise(err) : core_socket_result(self);
+    return err < 0 ? core_raise(err) : core_result(self->loop);
 }
 
 static PyObject *socket_can_write_eof(PyObject *Py_UNUSED(op),
@@ -269,8 +269,8 @@ static PyObject *socket_get_size(PyObject *op, PyObject *Py_UNUSED(none))
     SocketTransportObject *self = (SocketTransportObject *)op;
 
     core_socket_flush(self);
-    if (self->loop->failed)
-        return core_socket_result(self);
+    if (core_failed(self->loop))
+        return NULL;
     return PyLong_FromSize_t(core_socket_buffered(self));
 }
 
@@ -290,7 +290,7 @@ static PyObject *socket_set_limits(PyObject *op, PyObject *args,
         return NULL;
     if (!self->lost)
         core_socket_flush_and_look(self);
-    return core_socket_result(self);
+    return core_result(self->loop);
 }
 
 /* --- sendfile ------------------------------------------------------------ */
@@ -304,6 +304,8 @@ static PyObject *make_empty_waiter(PyObject *op, PyObject *Py_UNUSED(none))
         return NULL;
     }
     core_socket_flush(self);
+    if (core_failed(self->loop))
+        return NULL;
     self->empty_waiter =
         PyObject_CallMethod((PyObject *)self->loop, "create_future", NULL);
     if (!self->empty_waiter)

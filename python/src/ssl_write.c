@@ -31,10 +31,7 @@ static int write_directly(CoreSSLProtocolObject *self, PyObject *transport,
                           PyObject *bytes)
 {
     core_transport_write(transport, bytes);
-    if (rota__likely(!self->loop->failed))
-        return 0;
-    self->loop->failed = false;
-    return -1;
+    return core_failed(self->loop) ? -1 : 0;
 }
 
 /* Whatever that calls may end the transport. */

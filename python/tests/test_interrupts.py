@@ -6,9 +6,11 @@ swallowed, and the loop can be run again.
 
 import asyncio
 import functools
+import gc
 import hashlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -105,3 +107,71 @@ def test_in_what_is_sent_when_the_run_is_over(new_loop, interrupted):
         loop.run_forever()
     transport.abort()
     loop.run_until_complete(turns(3))
+
+
+def forget(noise):
+    """What asyncio itself says and leaves then."""
+    gc.collect()
+    noise.logged()
+    noise.warned()
+
+
+def test_ctrl_c_while_a_lost_connections_socket_is_closed(
+        new_loop, monkeypatch, noise):
+    loop = new_loop()
+    close = socket.socket._real_close
+
+    def closes_slowly(sock, *args):
+        monkeypatch.undo()
+        close(sock, *args)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    class Closes(asyncio.Protocol):
+        def connection_lost(self, exc):
+            monkeypatch.setattr(socket.socket, '_real_close', closes_slowly)
+
+    async def main():
+        server = await loop.create_server(Closes, '127.0.0.1', 0)
+        peer = socket.create_connection(server.sockets[0].getsockname())
+        await turns(3)
+        peer.close()
+        server.close()
+        await asyncio.sleep(10)
+
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+    forget(noise)
+
+
+def test_ctrl_c_while_writing_resumes(new_loop, noise):
+    loop = new_loop()
+
+    class Resumes(asyncio.Protocol):
+        def resume_writing(self):
+            raise KeyboardInterrupt
+
+    async def main():
+        one, peer = socket.socketpair()
+        with peer:
+            peer.setblocking(False)
+            transport, _ = await loop.create_connection(Resumes, sock=one)
+            transport.write(bytes(1 << 20))
+            while True:
+                await loop.sock_recv(peer, 1 << 16)
+
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    for transport in [*loop._transports.values()]:
+        transport.abort()
+    loop.run_until_complete(turns(3))
+    loop.close()
+    forget(noise)

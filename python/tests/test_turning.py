@@ -5,6 +5,7 @@ loop._selector and loop._ready; also in the middle of a turn.
 """
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -194,3 +195,26 @@ def test_a_task_in_a_turn_inside(loop):
     loop.call_soon(outer)
     loop.run_forever()
     assert results == [5]
+
+
+def test_data_that_came_early_is_read_by_hand(new_loop, rota_only):
+    loop = new_loop()
+    one, peer = socket.socketpair()
+    one.setblocking(False)
+    peer.send(b'early')
+    peer.close()
+    task = loop.create_task(asyncio.open_connection(sock=one))
+    asyncio._set_running_loop(loop)
+    try:
+        while not task.done():
+            turn(loop)
+        reader, writer = task.result()
+        reading = loop.create_task(reader.read())
+        while not reading.done():
+            turn(loop)
+    finally:
+        asyncio._set_running_loop(None)
+    assert reading.result() == b'early'
+    writer.close()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

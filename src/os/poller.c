@@ -107,6 +107,10 @@ static void unregister(struct rota__poller *poller, struct rota__watch *watch,
 
     if (watch->events == 0)
         return;
+    if (poller->closed) {
+        watch->events = 0;
+        return;
+    }
     entry = &poller->entries[watch->fd];
     /* An fd that the user has closed is gone already: nothing to report. */
     if (tell_system)
