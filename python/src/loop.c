@@ -184,6 +184,20 @@ static void loop_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+#define LARGE_BUFFER (4 << 20)
+
+/*
+ * glibc returns freed memory to the system, to ask for it anew at once, unless
+ * it has seen that large blocks come and go. Streams' buffers do that: tell it
+ * so, by a block that nobody touches.
+ */
+static void announce_large_buffers(void)
+{
+    void *volatile block = PyMem_RawMalloc(LARGE_BUFFER);
+
+    PyMem_RawFree(block);
+}
+
 static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                           PyObject *Py_UNUSED(named))
 {
@@ -212,6 +226,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     self->loop->wait_hooks =
         (struct rota__wait_hooks){core_release_gil, core_take_gil, self};
     self->loop->drop = core_handle_drop;
+    announce_large_buffers();
     return (PyObject *)self;
 fail:
     self->closed = true; /* for asyncio's __del__() */
