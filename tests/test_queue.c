@@ -154,7 +154,7 @@ static intptr_t wait_for_an_item(void *arg)
     (void)arg;
     later(3, put_five, g.queue);
     assert_int_equal(rota_await(start(get_one, &g)), 5);
-    assert_true(now() - before >= 3 && now() - before < 3.1);
+    assert_true(now() - before >= 3 - 1e-6 && now() - before < 3.1);
     rota_queue_free(g.queue);
     return 0;
 }
@@ -174,7 +174,7 @@ static intptr_t wait_for_room(void *arg)
     put(p.queue, 1);
     later(3, take_one, p.queue);
     assert_int_equal(rota_await(start(put_one, &p)), 0);
-    assert_true(now() - before >= 3 && now() - before < 3.1);
+    assert_true(now() - before >= 3 - 1e-6 && now() - before < 3.1);
     assert_int_equal(take(p.queue), 2);
     rota_queue_free(p.queue);
     return 0;

@@ -23,7 +23,7 @@ static intptr_t time_out(void *arg)
     assert_int_equal(rota_timeout_end(&timeout, n), -ETIMEDOUT);
     assert_true(rota_timeout_expired(&timeout));
     assert_int_equal(rota_task_cancelling(rota_current_task()), 0);
-    assert_true(now() - before >= 2 && now() - before < 2.1);
+    assert_true(now() - before >= 2 - 1e-6 && now() - before < 2.1);
     return rota_sleep(20);
 }
 
