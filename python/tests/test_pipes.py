@@ -257,7 +257,10 @@ async def test_sockets_are_pipes_too(loop):
 
 
 async def test_terminals_are_pipes_too(loop):
-    master, slave = os.openpty()
+    try:
+        master, slave = os.openpty()
+    except OSError:
+        pytest.skip('no terminals to be had here')
     with open(master, 'rb', 0) as one, open(slave, 'wb', 0) as other:
         reading, reader = await loop.connect_read_pipe(Written, one)
         writing, writer = await loop.connect_write_pipe(Written, other)
