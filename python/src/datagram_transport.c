@@ -39,7 +39,7 @@ PyObject *core_datagram_lose(PyObject *op, PyObject *exc)
 static int lose_soon(DatagramObject *self, PyObject *exc)
 {
     self->lost++;
-    return core_lose_soon(self->loop, (PyObject *)self, exc);
+    return core_lose_soon(self->loop, (PyObject *)self, NULL, exc);
 }
 
 int core_datagram_force_close(DatagramObject *self, PyObject *exc)

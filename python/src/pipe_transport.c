@@ -150,7 +150,7 @@ int core_pipe_close(PipeObject *self, PyObject *exception)
     self->closing = true;
     core_pipe_let_go(self);
     if (err == 0 && !self->losing) {
-        err = core_lose_soon(self->loop, (PyObject *)self, exception);
+        err = core_lose_soon(self->loop, (PyObject *)self, NULL, exception);
         self->losing = err == 0;
     }
     core_let_go(&self->kept);

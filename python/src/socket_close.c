@@ -12,15 +12,8 @@
 
 void core_socket_log(SocketTransportObject *self, const char *text)
 {
-    PyObject *function, *done;
-
-    if (rota__likely(!self->loop->debug))
-        return;
-    function = core_support(self->loop->state, "log_debug");
-    done = function ? PyObject_CallFunction(function, "sO", text, self) : NULL;
-    if (!done)
+    if (rota__unlikely(core_log(self->loop, (PyObject *)self, text) < 0))
         core_unraisable(self->loop, (PyObject *)self);
-    Py_XDECREF(done);
 }
 
 static void report_fatal(SocketTransportObject *self, PyObject *exception,
@@ -60,22 +53,6 @@ void core_socket_failed(SocketTransportObject *self, int err,
 
 /* --- Ending -------------------------------------------------------------- */
 
-/* In the context of whoever closes it, or wrote what was sent last. */
-static int lose_soon(SocketTransportObject *self, PyObject *context)
-{
-    PyObject *method, *exc = self->lost_exception;
-    int err;
-
-    if (!core_open_loop((PyObject *)self->loop))
-        return -1;
-    method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
-    err = method ? core_call_soon_in(self->loop, context, method,
-                                     exc ? exc : Py_None)
-                 : -1;
-    Py_XDECREF(method);
-    return err;
-}
-
 /* While it closes, and nobody but a sendfile() waits to hear of it. */
 static void write_failed(SocketTransportObject *self, int err)
 {
@@ -91,17 +68,18 @@ void core_socket_closed(struct rota__conn *conn)
 {
     SocketTransportObject *self =
         rota__container_of(conn, SocketTransportObject, conn);
-
-    PyObject *context = NULL;
+    PyObject *context = NULL; /* of whoever closes it */
 
     rota__unready(&self->on_readable);
     if (!self->lost) {
         self->lost = 1;
-        context = conn->flushing ? self->write_context : NULL;
+        if (conn->flushing) /* of whoever wrote what was sent last */
+            context = self->write_context;
         if (conn->error)
             write_failed(self, conn->error);
     }
-    if (lose_soon(self, context) < 0)
+    if (core_lose_soon(self->loop, (PyObject *)self, context,
+                       self->lost_exception) < 0)
         core_unraisable(self->loop, (PyObject *)self);
 }
 

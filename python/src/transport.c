@@ -31,7 +31,8 @@ int core_announce(LoopObject *loop, PyObject *transport, PyObject *protocol,
     return err;
 }
 
-int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *exc)
+int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *context,
+                   PyObject *exc)
 {
     PyObject *method;
     int err;
@@ -39,7 +40,8 @@ int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *exc)
     if (!core_open_loop((PyObject *)loop))
         return -1;
     method = PyObject_GetAttrString(transport, "_call_connection_lost");
-    err = method ? core_call_soon(loop, method, exc ? exc : Py_None) : -1;
+    err = method ? core_call_soon_in(loop, context, method, exc ? exc : Py_None)
+                 : -1;
     Py_XDECREF(method);
     return err;
 }

@@ -41,8 +41,10 @@ typedef struct {
  */
 int core_announce(LoopObject *loop, PyObject *transport, PyObject *protocol,
                   PyObject *waiter, struct rota__handle *on_start);
-/* _call_connection_lost(exc or None), soon; 0, or -1 with an exception. */
-int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *exc);
+/* _call_connection_lost(exc or None), soon, in `context` or, if that is NULL,
+   in a copy of the current one; 0, or -1 with an exception. */
+int core_lose_soon(LoopObject *loop, PyObject *transport, PyObject *context,
+                   PyObject *exc);
 /* protocol.connection_lost(exc) and then, whatever that raises, file.close();
    both leave their places. None, or NULL with an exception. */
 PyObject *core_lose(core_state *state, PyObject **protocol, PyObject **file,
